@@ -1,0 +1,11 @@
+export { GrpcStatus } from '@conclave/grpc/status';
+export * from './errors.js';
+export { fileDescriptorSet } from './generated/descriptor.js';
+export * as authpb from './generated/auth.js';
+export * as etcdserverpb from './generated/rpc.js';
+export * as healthpb from './generated/health.js';
+export * as mvccpb from './generated/kv.js';
+export * as v3electionpb from './generated/election.js';
+export * as v3lockpb from './generated/lock.js';
+export * from './protocol-error.js';
+export * from './wire.js';

@@ -1,0 +1,76 @@
+/**
+ * The directions of the house, as one table: a file in `folder` may import what stands in its own folder and in
+ * `mayImport` (repository folders, or package names). Folders that are not listed are free.
+ */
+export interface Direction {
+  readonly folder: string;
+  readonly mayImport: readonly string[];
+  /** Node's own modules and packages that it may use; none by default. */
+  readonly packages?: readonly string[];
+}
+
+const engine = 'apps/server/src/engine';
+const protocol = '@conclave/protocol';
+
+export const directions: readonly Direction[] = [
+  { folder: `${engine}/platform`, mayImport: [], packages: ['node:'] },
+  { folder: `${engine}/raft`, mayImport: [`${engine}/platform/assert.ts`] },
+  { folder: `${engine}/wal`, mayImport: [`${engine}/platform`, `${engine}/raft`], packages: ['node:zlib'] },
+  {
+    folder: `${engine}/snapshot`,
+    mayImport: [`${engine}/platform`, `${engine}/raft`],
+    packages: ['node:zlib', 'node:crypto'],
+  },
+  {
+    folder: `${engine}/backend`,
+    mayImport: [`${engine}/platform`, `${engine}/raft`],
+    packages: ['lmdb', 'node:worker_threads', 'node:zlib', 'node:fs', 'node:path'],
+  },
+  {
+    folder: `${engine}/mvcc`,
+    mayImport: [`${engine}/platform`, `${engine}/backend`],
+    packages: [protocol, 'node:zlib'],
+  },
+  {
+    folder: `${engine}/watch`,
+    mayImport: [`${engine}/platform`, `${engine}/backend/backend.ts`, `${engine}/mvcc`],
+    packages: [protocol],
+  },
+  { folder: `${engine}/lease`, mayImport: [`${engine}/platform`, `${engine}/backend`], packages: [protocol] },
+  {
+    folder: `${engine}/apply`,
+    mayImport: ['platform', 'raft', 'backend', 'mvcc', 'watch', 'lease', 'auth'].map(
+      (name) => `${engine}/${name}`,
+    ),
+    packages: [protocol],
+  },
+  {
+    folder: `${engine}/replica`,
+    mayImport: ['platform', 'raft', 'wal', 'snapshot', 'backend', 'apply', 'mvcc', 'watch', 'lease'].map(
+      (name) => `${engine}/${name}`,
+    ),
+    packages: [protocol],
+  },
+  {
+    folder: `${engine}/requests`,
+    mayImport: ['platform', 'raft', 'backend', 'mvcc', 'watch', 'lease', 'auth', 'apply', 'replica'].map(
+      (name) => `${engine}/${name}`,
+    ),
+    packages: [protocol],
+  },
+  {
+    folder: 'apps/server/src/grpc-api',
+    mayImport: [`${engine}/requests`],
+    packages: [protocol, '@conclave/grpc'],
+  },
+  { folder: 'libs/protocol/src', mayImport: [], packages: ['@conclave/grpc/status', '@bufbuild/protobuf'] },
+  { folder: 'libs/grpc/src', mayImport: [], packages: ['node:'] },
+  {
+    folder: 'libs/client/src',
+    mayImport: [],
+    packages: [protocol, '@conclave/grpc', 'rxjs', '@nestjs/', 'node:'],
+  },
+];
+
+/** Only these files may load LMDB. */
+export const lmdbFiles = /^apps\/server\/src\/engine\/backend\/lmdb-[a-z-]+\.ts$/;
