@@ -1,0 +1,102 @@
+import { assert } from '../platform/assert.js';
+
+/**
+ * What the replicated log carries: one command per normal entry. Bytes, all integers big-endian:
+ *
+ *   0      format, now 1; a newer one is refused (the member must be upgraded before it can apply it)
+ *   1      kind
+ *   2-9    member that proposed it
+ *   10-17  boot: a random number of that member's process
+ *   18-23  sequence within that boot, from 1
+ *   24-    payload: the protobuf request of that kind, exactly as the client sent it
+ *
+ * Example, put of key "a" with value "b" by member 0x1, boot 0x2, sequence 3:
+ *   01 01 0000000000000001 0000000000000002 000000000003 0a0161 120162
+ *
+ * (member, boot, sequence) names a proposal for ever, so that one that is sent twice can be applied once.
+ */
+export const commandFormat = 1;
+const headerBytes = 24;
+
+/** Kinds are part of the log's format: numbers are never reused. */
+export enum CommandKind {
+  Put = 1,
+  DeleteRange = 2,
+  Txn = 3,
+  Compact = 4,
+  LeaseGrant = 5,
+  LeaseRevoke = 6,
+  /** A revoke because the lease ran out: u64 term of the leader whose clock ran out, then the id as i64. */
+  LeaseExpire = 7,
+  Alarm = 8,
+  /** An etcdserverpb.Member: the name and client URLs that a member publishes. */
+  MemberAttributes = 9,
+  /** The cluster version as UTF-8 semver. */
+  ClusterVersion = 10,
+}
+
+/** Who proposed a command: `sequence` counts the proposals of one process. */
+export interface Proposer {
+  readonly member: bigint;
+  readonly boot: bigint;
+}
+
+export interface Command {
+  readonly kind: CommandKind;
+  readonly member: bigint;
+  readonly boot: bigint;
+  readonly sequence: number;
+  /** A view into the entry's data. */
+  readonly payload: Buffer;
+}
+
+/** Thrown when an entry cannot be read: damaged, or written by a newer version. The member must stop. */
+export class CommandFormatError extends Error {
+  override readonly name = 'CommandFormatError';
+}
+
+/** Encodes a command; the payload is copied. */
+export function encodeCommand(
+  kind: CommandKind,
+  proposer: Proposer,
+  sequence: number,
+  payload: Uint8Array,
+): Buffer {
+  assert(Number.isSafeInteger(sequence) && sequence > 0 && sequence < 2 ** 48, 'command sequence in range');
+  const bytes = Buffer.allocUnsafe(headerBytes + payload.length);
+  bytes[0] = commandFormat;
+  bytes[1] = kind;
+  bytes.writeBigUInt64BE(proposer.member, 2);
+  bytes.writeBigUInt64BE(proposer.boot, 10);
+  bytes.writeUIntBE(sequence, 18, 6);
+  bytes.set(payload, headerBytes);
+  return bytes;
+}
+
+/**
+ * Decodes a command without copying its payload.
+ *
+ * @throws CommandFormatError for data that is too short, of an unknown kind or of a newer format.
+ */
+export function decodeCommand(data: Uint8Array): Command {
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  if (bytes.length < headerBytes) {
+    throw new CommandFormatError(`log entry of ${bytes.length} bytes is shorter than a command's header`);
+  }
+  if (bytes[0] !== commandFormat) {
+    throw new CommandFormatError(
+      `log entry has command format ${bytes[0]}, this version reads format ${commandFormat}: ` +
+        'start the version of Conclave that wrote this data directory, or a newer one',
+    );
+  }
+  if (CommandKind[bytes[1]] === undefined) {
+    throw new CommandFormatError(`log entry has the unknown command kind ${bytes[1]}`);
+  }
+  return {
+    kind: bytes[1],
+    member: bytes.readBigUInt64BE(2),
+    boot: bytes.readBigUInt64BE(10),
+    sequence: bytes.readUIntBE(18, 6),
+    payload: bytes.subarray(headerBytes),
+  };
+}

@@ -1,0 +1,215 @@
+import { etcdserverpb, ProtocolError, WireWriter } from '@conclave/protocol';
+import type { Backend } from '../backend/backend.js';
+import type { Lessor } from '../lease/lessor.js';
+import { type ChangeSet, type MvccStore } from '../mvcc/mvcc-store.js';
+import { assert } from '../platform/assert.js';
+import type { Entry } from '../raft/message.js';
+import { emptyBody, type ApplyResult } from './apply-result.js';
+import { ClusterState } from './cluster-state.js';
+import { CommandKind, decodeCommand, type Command } from './command.js';
+import { KvMachine, type KvEffect, type Slices } from './kv-machine.js';
+
+/** What the state machine works on. */
+export interface StateMachineParts {
+  readonly backend: Backend;
+  readonly store: MvccStore;
+  readonly lessor: Lessor;
+}
+
+/**
+ * The replicated state machine: a committed entry in, its effect on the store and its result out. A pure function of
+ * (state, entry), with no clock, chance or local setting in it, so that every member comes to the same state and the
+ * same result at the same index.
+ *
+ * Invariants: entries come in order, each index once; everything that an entry changes lies in the same backend
+ * boundary as its applied mark, so that after a crash an entry is applied whole or not at all, and never twice.
+ */
+export class StateMachine {
+  readonly cluster: ClusterState;
+  readonly kv: KvMachine;
+  /** Called with the changes of each revision, before the proposer is answered. */
+  onChanges: ((changes: ChangeSet) => void) | undefined;
+  /** Called when a compaction was applied; its work is still to be done, in slices. */
+  onCompacted: (() => void) | undefined;
+  /** The long command that is being applied, between two slices. */
+  private running: Slices<KvEffect> | undefined;
+  private readonly revokeListeners = new Map<bigint, (() => void)[]>();
+
+  constructor(private readonly parts: StateMachineParts) {
+    this.cluster = new ClusterState(parts.backend);
+    this.kv = new KvMachine(parts.store, parts.lessor);
+  }
+
+  /**
+   * Applies the next committed entry, or one slice of it: undefined means that there is more to do, and that the same
+   * entry must be given again before any other.
+   */
+  apply(entry: Entry): ApplyResult | undefined {
+    const { backend } = this.parts;
+    assert(entry.index === backend.applied.index + 1, `entry ${entry.index} follows ${backend.applied.index}`);
+    const effect = this.advance(entry);
+    if (effect === undefined) return undefined;
+    backend.setApplied({ index: entry.index, term: entry.term });
+    if (effect.changes !== undefined && effect.changes.count > 0) this.onChanges?.(effect.changes);
+    return effect.result;
+  }
+
+  /** Calls back once the lease is gone, at once when it is gone already. */
+  whenRevoked(id: bigint, callback: () => void): void {
+    if (!this.parts.lessor.has(id)) return callback();
+    const listeners = this.revokeListeners.get(id) ?? [];
+    listeners.push(callback);
+    this.revokeListeners.set(id, listeners);
+  }
+
+  /** A command that is refused changes nothing; only errors of the contract are results, all others stop the member. */
+  private advance(entry: Entry): KvEffect | undefined {
+    if (entry.data.length === 0) return this.nothing();
+    try {
+      const running = this.running ?? this.begin(entry);
+      if (!isSlices(running)) return running;
+      const step = running.next();
+      this.running = step.done === true ? undefined : running;
+      return step.done === true ? step.value : undefined;
+    } catch (error) {
+      this.running = undefined;
+      if (!(error instanceof ProtocolError)) throw error;
+      const revision = this.parts.store.currentRevision;
+      return { result: { error, revision, body: emptyBody }, changes: undefined };
+    }
+  }
+
+  private begin(entry: Entry): KvEffect | Slices<KvEffect> {
+    const command = decodeCommand(entry.data);
+    this.refuseUnderAlarm(command);
+    return this.run(command, entry.term);
+  }
+
+  private run(command: Command, term: number): KvEffect | Slices<KvEffect> {
+    const { payload } = command;
+    switch (command.kind) {
+      case CommandKind.Put:
+        return this.kv.put(etcdserverpb.PutRequest.decode(payload));
+      case CommandKind.DeleteRange:
+        return this.kv.deleteRange(etcdserverpb.DeleteRangeRequest.decode(payload));
+      case CommandKind.Txn:
+        return this.kv.txn(etcdserverpb.TxnRequest.decode(payload));
+      case CommandKind.Compact:
+        return this.compact(etcdserverpb.CompactionRequest.decode(payload));
+      case CommandKind.LeaseGrant:
+        return this.grant(etcdserverpb.LeaseGrantRequest.decode(payload));
+      case CommandKind.LeaseRevoke:
+        return this.revoke(etcdserverpb.LeaseRevokeRequest.decode(payload).ID);
+      case CommandKind.LeaseExpire:
+        return this.expire(payload, term);
+      case CommandKind.Alarm:
+        return this.alarm(etcdserverpb.AlarmRequest.decode(payload));
+      case CommandKind.MemberAttributes:
+        this.cluster.setMember(etcdserverpb.Member.decode(payload));
+        return this.nothing();
+      case CommandKind.ClusterVersion:
+        this.cluster.setVersion(payload.toString('utf8'));
+        return this.nothing();
+    }
+  }
+
+  private compact({ revision }: etcdserverpb.CompactionRequest): KvEffect {
+    const clamped = revision > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(revision);
+    this.parts.store.compact(clamped);
+    this.onCompacted?.();
+    return this.nothing();
+  }
+
+  private grant({ ID, TTL }: etcdserverpb.LeaseGrantRequest): KvEffect {
+    this.parts.lessor.grant(ID, Number(TTL));
+    return this.answer(new WireWriter(24).bigint(2, ID).bigint(3, TTL).take());
+  }
+
+  private *revoke(id: bigint): Slices<KvEffect> {
+    const effect = yield* this.kv.deleteKeys(this.parts.lessor.revoke(id));
+    const listeners = this.revokeListeners.get(id) ?? [];
+    this.revokeListeners.delete(id);
+    for (const listener of listeners) listener();
+    return effect;
+  }
+
+  /** An expiry counts only in the term of the leader whose clock ran out: a later leader may have renewed the lease. */
+  private expire(payload: Buffer, entryTerm: number): KvEffect | Slices<KvEffect> {
+    const { term, id } = decodeExpiry(payload);
+    if (term !== entryTerm || !this.parts.lessor.has(id)) return this.nothing();
+    return this.revoke(id);
+  }
+
+  private alarm({ action, memberID, alarm }: etcdserverpb.AlarmRequest): KvEffect {
+    const raised = { memberId: memberID, alarm };
+    const changed = this.changeAlarm(action, raised);
+    const body = new WireWriter();
+    if (changed) body.message(2, etcdserverpb.AlarmMember.encode({ memberID, alarm }).finish());
+    return this.answer(body.take());
+  }
+
+  private changeAlarm(
+    action: etcdserverpb.AlarmRequest_AlarmAction,
+    raised: { readonly memberId: bigint; readonly alarm: etcdserverpb.AlarmType },
+  ): boolean {
+    const { AlarmRequest_AlarmAction: Action } = etcdserverpb;
+    if (raised.alarm === etcdserverpb.AlarmType.NONE) return false;
+    if (action === Action.ACTIVATE) {
+      this.cluster.raise(raised);
+      return true;
+    }
+    return action === Action.DEACTIVATE && this.cluster.disarm(raised);
+  }
+
+  /** @throws ProtocolError Corrupt, NoSpace */
+  private refuseUnderAlarm(command: Command): void {
+    if (this.cluster.alarms.length === 0 || command.kind >= CommandKind.Alarm) return;
+    if (this.cluster.isRaised(etcdserverpb.AlarmType.CORRUPT)) throw ProtocolError.of('Corrupt');
+    if (this.cluster.isRaised(etcdserverpb.AlarmType.NOSPACE) && mayGrow(command)) throw ProtocolError.of('NoSpace');
+  }
+
+  private nothing(): KvEffect {
+    return this.answer(emptyBody);
+  }
+
+  private answer(body: Uint8Array): KvEffect {
+    return { result: { error: undefined, revision: this.parts.store.currentRevision, body }, changes: undefined };
+  }
+}
+
+function isSlices(effect: KvEffect | Slices<KvEffect>): effect is Slices<KvEffect> {
+  return 'next' in effect;
+}
+
+/** True for commands that take space: under a NOSPACE alarm reads, deletes, revokes and compaction go on. */
+function mayGrow(command: Command): boolean {
+  switch (command.kind) {
+    case CommandKind.Put:
+    case CommandKind.LeaseGrant:
+      return true;
+    case CommandKind.Txn:
+      return hasPut(etcdserverpb.TxnRequest.decode(command.payload));
+    default:
+      return false;
+  }
+}
+
+function hasPut(txn: etcdserverpb.TxnRequest): boolean {
+  return [...txn.success, ...txn.failure].some(
+    ({ request }) =>
+      request?.$case === 'request_put' || (request?.$case === 'request_txn' && hasPut(request.value)),
+  );
+}
+
+/** The payload of a LeaseExpire command: the term in which the clock ran out, then the lease. */
+export function encodeExpiry(term: number, id: bigint): Buffer {
+  const payload = Buffer.allocUnsafe(16);
+  payload.writeBigUInt64BE(BigInt(term), 0);
+  payload.writeBigInt64BE(id, 8);
+  return payload;
+}
+
+function decodeExpiry(payload: Buffer): { term: number; id: bigint } {
+  assert(payload.length === 16, 'an expiry has 16 bytes');
+  return { term: Number(payload.readBigUInt64BE(0)), id: payload.readBigInt64BE(8) };
+}

@@ -1,0 +1,46 @@
+/** The flush thread: writes one generation after the other, and does nothing else. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { assert } from '../platform/assert.js';
+import { type FlushAnswer, type FlushRequest, type FlushThreadData } from './flush-message.js';
+import { asBackendError } from './lmdb-error.js';
+import { LmdbWriter } from './lmdb-writer.js';
+
+assert(parentPort !== null, 'the flush thread is a thread');
+const port = parentPort;
+const data = workerData as FlushThreadData;
+
+function answer(message: FlushAnswer): void {
+  port.postMessage(message);
+}
+
+function fail(error: unknown): void {
+  const { code, message } = asBackendError(error, data.path);
+  answer({ kind: 'failed', code, message });
+}
+
+function serve(writer: LmdbWriter, request: FlushRequest): void {
+  switch (request.kind) {
+    case 'flush': {
+      const { chunks, mark } = request;
+      const startedAt = performance.now();
+      const figures = writer.write(chunks, mark);
+      return answer({ kind: 'flushed', figures, milliseconds: performance.now() - startedAt });
+    }
+    case 'close':
+      void writer.close().finally(() => port.close());
+  }
+}
+
+try {
+  const writer = new LmdbWriter(data);
+  port.on('message', (request: FlushRequest) => {
+    try {
+      serve(writer, request);
+    } catch (error) {
+      fail(error);
+    }
+  });
+  answer({ kind: 'opened' });
+} catch (error) {
+  fail(error);
+}

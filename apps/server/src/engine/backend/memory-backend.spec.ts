@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+import { ManualClock } from '../platform/manual-clock.js';
+import { describeBackendContract } from './backend.contract.js';
+import { MemoryBackend, type PendingFlush } from './memory-backend.js';
+
+describeBackendContract('MemoryBackend', (rowsMax) => {
+  const pending: PendingFlush[] = [];
+  let turn = 0;
+  const options = { generationRowsMax: rowsMax, onFlush: (flush: PendingFlush) => pending.push(flush) };
+  const backend = new MemoryBackend(options);
+  return Promise.resolve({
+    backend,
+    settle: async () => {
+      while (pending.length > 0) pending.shift()?.complete();
+      await Promise.resolve();
+    },
+    reopen: () => Promise.resolve(backend.crash((candidates) => (turn += 7) % candidates.length)),
+    dispose: () => backend.close(),
+  });
+});
+
+describe('MemoryBackend', () => {
+  it('offers every boundary from the flushed one on as a state after a crash', async () => {
+    const flushes: PendingFlush[] = [];
+    const backend = new MemoryBackend({ onFlush: (flush) => flushes.push(flush) });
+    for (let index = 1; index <= 4; index++) {
+      backend.put('head', 'k', Buffer.from([index]));
+      backend.setApplied({ index, term: 1 });
+      if (index === 2) void backend.flush();
+    }
+    flushes[0].complete();
+    await Promise.resolve();
+    backend.put('head', 'k', Buffer.from([99]));
+    let seen: readonly number[] = [];
+    const survivor = backend.crash((candidates) => {
+      seen = candidates.map((mark) => mark.index);
+      return 1;
+    });
+    expect(seen).toEqual([2, 3, 4]);
+    expect(survivor.applied.index).toBe(3);
+    expect(survivor.get('head', 'k')).toEqual(new Uint8Array([3]));
+    expect(() => backend.get('head', 'k')).toThrow(/closed backend/);
+  });
+
+  it('ignores a flush that completes after the crash', () => {
+    const flushes: PendingFlush[] = [];
+    const backend = new MemoryBackend({ onFlush: (flush) => flushes.push(flush) });
+    backend.put('head', 'k', Buffer.from('1'));
+    backend.setApplied({ index: 1, term: 1 });
+    void backend.flush();
+    const survivor = backend.crash(() => 0);
+    flushes[0].complete();
+    expect(backend.flushed.index).toBe(0);
+    expect(survivor.applied.index).toBe(0);
+    expect(survivor.get('head', 'k')).toBeUndefined();
+  });
+
+  it('closes a generation by age, when it has a clock', () => {
+    const clock = new ManualClock();
+    const flushes: PendingFlush[] = [];
+    const backend = new MemoryBackend({ clock, onFlush: (flush) => flushes.push(flush) });
+    backend.put('head', 'k', Buffer.from('1'));
+    backend.setApplied({ index: 1, term: 1 });
+    clock.advance(1_999);
+    expect(flushes).toHaveLength(0);
+    clock.advance(1);
+    expect(flushes.map((flush) => flush.mark.index)).toEqual([1]);
+  });
+
+  it('hands a failed flush to its listener', () => {
+    const errors: Error[] = [];
+    const backend = new MemoryBackend({ onFlush: (flush) => flush.fail(new Error('broken disk')) });
+    backend.onFailure = (error) => errors.push(error);
+    backend.setApplied({ index: 1, term: 1 });
+    void backend.flush();
+    expect(errors.map((error) => error.message)).toEqual(['broken disk']);
+  });
+
+  it('overwrites what a caller keeps longer than it may', () => {
+    const backend = new MemoryBackend();
+    backend.put('head', 'a', Buffer.from('aa'));
+    const kept = backend.get('head', 'a');
+    backend.get('head', 'b');
+    expect(kept).toEqual(new Uint8Array([0xdd, 0xdd]));
+    expect(backend.get('head', 'a')).toEqual(new Uint8Array(Buffer.from('aa')));
+  });
+});

@@ -1,0 +1,348 @@
+import { assert } from '../platform/assert.js';
+import { type Clock, type Timer } from '../platform/clock.js';
+import {
+  type AppliedMark,
+  type Backend,
+  type BackendStats,
+  type ByteString,
+  type LogPosition,
+  type ScanOptions,
+  type Table,
+} from './backend.js';
+import { encodeLogKey, mainOfLogKey, subOfLogKey } from './schema.js';
+import { SortedMap, type SortedMapCursor } from './sorted-map.js';
+
+/** One flush in progress: its owner calls exactly one of the two, at any later time, or never (a crash). */
+export interface PendingFlush {
+  readonly mark: AppliedMark;
+  /** The flush is durable now. */
+  complete(): void;
+  /** The flush failed for good. */
+  fail(error: Error): void;
+}
+
+export interface MemoryBackendOptions {
+  /**
+   * Decides when a flush becomes durable. Default: at the end of the current microtask. At most one flush is in
+   * progress at a time.
+   */
+  readonly onFlush?: (flush: PendingFlush) => void;
+  /** With a clock, a generation also closes `generationAgeMs` after its first boundary. */
+  readonly clock?: Clock;
+  /** Default 50,000. */
+  readonly generationRowsMax?: number;
+  /** Default 2,000. */
+  readonly generationAgeMs?: number;
+  /**
+   * Overwrites what a read returned as soon as the next call comes, as the file's own buffers do, so that a caller
+   * that keeps a value beyond its lifetime is found by its tests. Default true.
+   */
+  readonly poisonsReads?: boolean;
+}
+
+/** What one change replaced. `table` is undefined for the log. */
+interface Undo {
+  readonly table: Table | undefined;
+  readonly key: ByteString;
+  readonly before: Uint8Array | undefined;
+}
+
+/** The changes that led from the previous boundary to `mark`. */
+interface Step {
+  readonly mark: AppliedMark;
+  readonly undo: readonly Undo[];
+}
+
+interface State {
+  readonly tables: Readonly<Record<Table, SortedMap<Uint8Array>>>;
+  readonly log: SortedMap<Uint8Array>;
+}
+
+const POISON = 0xdd;
+const NOTHING: AppliedMark = { index: 0, term: 0 };
+
+/**
+ * A backend without a file that models crashes, for the simulator, for tests and for embedded members that keep
+ * nothing.
+ *
+ * Invariants: `state` is the result of everything written. Undoing `open` and then `steps` from the last to the first
+ * leads back to the state at `flushed`. `steps` ends with the boundary of `applied`, unless that is `flushed`.
+ */
+export class MemoryBackend implements Backend {
+  onFlushed: ((mark: AppliedMark) => void) | undefined = undefined;
+  onFailure: ((error: Error) => void) | undefined = undefined;
+
+  private appliedMark: AppliedMark;
+  private flushedMark: AppliedMark;
+  private readonly steps: Step[] = [];
+  private open: Undo[] = [];
+  private openRows = 0;
+  private openBytes = 0;
+  private usedBytes = 0;
+  private ageTimer: Timer | undefined = undefined;
+  private inFlight: AppliedMark | undefined = undefined;
+  private wantsFlush = false;
+  private readonly waiting: { readonly mark: AppliedMark; readonly resolve: () => void }[] = [];
+  private lastLogKey: ByteString = '';
+  private lent: Uint8Array | undefined = undefined;
+  private scans = 0;
+  private isClosed = false;
+  private hasCrashed = false;
+
+  constructor(
+    private readonly options: MemoryBackendOptions = {},
+    private readonly state: State = emptyState(),
+    mark: AppliedMark = NOTHING,
+  ) {
+    this.appliedMark = mark;
+    this.flushedMark = mark;
+    const last = state.log.cursor('', undefined, true);
+    if (last.next()) this.lastLogKey = last.key;
+  }
+
+  get applied(): AppliedMark {
+    return this.appliedMark;
+  }
+
+  get flushed(): AppliedMark {
+    return this.flushedMark;
+  }
+
+  get stats(): BackendStats {
+    return {
+      fileBytes: this.usedBytes,
+      usedBytes: this.usedBytes,
+      generationRows: this.openRows,
+      generationBytes: this.openBytes,
+      flushLagEntries: this.appliedMark.index - this.flushedMark.index,
+      mustPushBack: false,
+      noSpace: undefined,
+      lastFlushMs: 0,
+    };
+  }
+
+  put(table: Table, key: ByteString, value: Uint8Array): void {
+    this.beginWrite();
+    this.note(table, key, this.state.tables[table].set(key, new Uint8Array(value)), value.length);
+  }
+
+  delete(table: Table, key: ByteString): void {
+    this.beginWrite();
+    const before = this.state.tables[table].delete(key);
+    if (before !== undefined) this.note(table, key, before, 0);
+  }
+
+  appendLog(main: number, sub: number, row: Uint8Array): void {
+    this.beginWrite();
+    const key = encodeLogKey(main, sub);
+    assert(key > this.lastLogKey, `log position ${main}/${sub} does not follow the last one`);
+    this.lastLogKey = key;
+    this.note(undefined, key, this.state.log.set(key, new Uint8Array(row)), row.length);
+  }
+
+  deleteLog(main: number, sub: number): void {
+    this.beginWrite();
+    const key = encodeLogKey(main, sub);
+    const before = this.state.log.delete(key);
+    if (before !== undefined) this.note(undefined, key, before, 0);
+  }
+
+  setApplied(mark: AppliedMark): void {
+    this.beginWrite();
+    assert(mark.index >= this.appliedMark.index, 'the applied index never decreases');
+    assert(mark.term >= this.appliedMark.term, 'the applied term never decreases');
+    this.appliedMark = { index: mark.index, term: mark.term };
+    this.steps.push({ mark: this.appliedMark, undo: this.open });
+    this.open = [];
+    if (this.ageTimer === undefined && this.options.clock !== undefined) {
+      this.ageTimer = this.options.clock.after(this.options.generationAgeMs ?? 2_000, () => this.onAge());
+    }
+    if (this.openRows >= (this.options.generationRowsMax ?? 50_000)) this.startFlush();
+  }
+
+  get(table: Table, key: ByteString): Uint8Array | undefined {
+    this.beginRead();
+    return this.lend(this.state.tables[table].get(key));
+  }
+
+  scan(
+    table: Table,
+    from: ByteString,
+    to: ByteString | undefined,
+    options: ScanOptions,
+    visit: (key: ByteString, value: Uint8Array) => boolean | void,
+  ): void {
+    this.beginRead();
+    this.walk(this.state.tables[table].cursor(from, to, options.reverse === true), visit);
+  }
+
+  count(table: Table, from: ByteString, to: ByteString | undefined): number {
+    this.beginRead();
+    return this.state.tables[table].count(from, to);
+  }
+
+  getLog(main: number, sub: number): Uint8Array | undefined {
+    this.beginRead();
+    return this.lend(this.state.log.get(encodeLogKey(main, sub)));
+  }
+
+  scanLog(
+    from: LogPosition,
+    to: LogPosition | undefined,
+    visit: (main: number, sub: number, row: Uint8Array) => boolean | void,
+  ): void {
+    this.beginRead();
+    const end = to === undefined ? undefined : encodeLogKey(to.main, to.sub);
+    this.walk(this.state.log.cursor(encodeLogKey(from.main, from.sub), end, false), (key, row) =>
+      visit(mainOfLogKey(key), subOfLogKey(key), row),
+    );
+  }
+
+  flush(): Promise<void> {
+    assert(!this.isClosed, 'a closed backend does not flush');
+    if (this.steps.length === 0) return Promise.resolve();
+    const mark = this.appliedMark;
+    const durable = new Promise<void>((resolve) => this.waiting.push({ mark, resolve }));
+    this.startFlush();
+    return durable;
+  }
+
+  close(): Promise<void> {
+    this.isClosed = true;
+    this.ageTimer?.cancel();
+    return Promise.resolve();
+  }
+
+  /**
+   * The member dies and starts again: this backend is dead from now on, and the returned one holds what its file
+   * would hold. `choose` gets all boundaries that may have survived, from `flushed` to `applied`, and returns the
+   * index of the one that did.
+   */
+  crash(
+    choose: (candidates: readonly AppliedMark[]) => number,
+    options: MemoryBackendOptions = this.options,
+  ): MemoryBackend {
+    assert(!this.hasCrashed, 'a backend crashes once');
+    void this.close();
+    this.hasCrashed = true;
+    const candidates = [this.flushedMark, ...this.steps.map((step) => step.mark)];
+    const chosen = choose(candidates);
+    assert(Number.isInteger(chosen) && chosen >= 0 && chosen < candidates.length, `no candidate ${chosen}`);
+    this.revert(this.open);
+    for (let at = this.steps.length - 1; at >= chosen; at--) this.revert(this.steps[at].undo);
+    return new MemoryBackend(options, this.state, candidates[chosen]);
+  }
+
+  private revert(undo: readonly Undo[]): void {
+    for (let at = undo.length - 1; at >= 0; at--) {
+      const { table, key, before } = undo[at];
+      const rows = table === undefined ? this.state.log : this.state.tables[table];
+      if (before === undefined) rows.delete(key);
+      else rows.set(key, before);
+    }
+  }
+
+  private beginRead(): void {
+    assert(!this.isClosed, 'a closed backend is not read');
+    this.takeBack();
+  }
+
+  private beginWrite(): void {
+    assert(!this.isClosed, 'a closed backend is not written');
+    assert(this.scans === 0, 'a visit does not write into the backend');
+    this.takeBack();
+  }
+
+  private takeBack(): void {
+    this.lent?.fill(POISON);
+    this.lent = undefined;
+  }
+
+  private lend(value: Uint8Array | undefined): Uint8Array | undefined {
+    if (value === undefined || this.options.poisonsReads === false) return value;
+    this.lent = new Uint8Array(value);
+    return this.lent;
+  }
+
+  private walk(
+    cursor: SortedMapCursor<Uint8Array>,
+    visit: (key: ByteString, value: Uint8Array) => boolean | void,
+  ): void {
+    this.scans++;
+    try {
+      while (cursor.next()) {
+        const value = this.lend(cursor.value);
+        assert(value !== undefined, 'a row has a value');
+        if (visit(cursor.key, value) === false) return;
+        this.takeBack();
+      }
+    } finally {
+      this.scans--;
+    }
+  }
+
+  private note(
+    table: Table | undefined,
+    key: ByteString,
+    before: Uint8Array | undefined,
+    bytes: number,
+  ): void {
+    this.open.push({ table, key, before });
+    this.openRows++;
+    this.openBytes += key.length + bytes;
+    this.usedBytes += bytes - (before?.length ?? 0) + (before === undefined ? key.length : 0);
+  }
+
+  private onAge(): void {
+    this.ageTimer = undefined;
+    if (!this.isClosed) this.startFlush();
+  }
+
+  private startFlush(): void {
+    if (this.inFlight !== undefined) {
+      this.wantsFlush = true;
+      return;
+    }
+    if (this.steps.length === 0) return;
+    this.ageTimer?.cancel();
+    this.ageTimer = undefined;
+    this.wantsFlush = false;
+    const mark = this.appliedMark;
+    this.inFlight = mark;
+    this.openRows = this.open.length;
+    this.openBytes = 0;
+    const flush: PendingFlush = {
+      mark,
+      complete: () => this.finishFlush(mark),
+      fail: (error) => {
+        if (!this.isClosed && this.inFlight === mark) this.onFailure?.(error);
+      },
+    };
+    if (this.options.onFlush !== undefined) this.options.onFlush(flush);
+    else queueMicrotask(flush.complete);
+  }
+
+  private finishFlush(mark: AppliedMark): void {
+    if (this.isClosed || this.inFlight !== mark) return;
+    this.inFlight = undefined;
+    const last = this.steps.findIndex((step) => step.mark === mark);
+    assert(last >= 0, 'what was being flushed is among the steps');
+    const durable = new Set(this.steps.splice(0, last + 1).map((step) => step.mark));
+    this.flushedMark = mark;
+    while (this.waiting.length > 0 && durable.has(this.waiting[0].mark)) this.waiting.shift()?.resolve();
+    this.onFlushed?.(mark);
+    if (this.wantsFlush) this.startFlush();
+  }
+}
+
+function emptyState(): State {
+  return {
+    tables: {
+      head: new SortedMap(),
+      lease: new SortedMap(),
+      leaseKey: new SortedMap(),
+      meta: new SortedMap(),
+    },
+    log: new SortedMap(),
+  };
+}

@@ -1,0 +1,147 @@
+import type { Backend } from './backend/backend.js';
+import type { EngineOptions } from './engine-options.js';
+import type { Clock } from './platform/clock.js';
+import type { Disk } from './platform/disk.js';
+import type { Logger } from './platform/logger.js';
+import type { Meter } from './platform/meter.js';
+import type { Random } from './platform/random.js';
+import type { ConfState } from './raft/message.js';
+import type { RecoveredState } from './raft/raw-node.js';
+import { emptyHardState, type LogMark, type RecoveredLog } from './wal/state.js';
+import { Wal } from './wal/wal.js';
+
+/** The outside world of an engine. The server brings the real one, the simulator its own. */
+export interface EnginePlatform {
+  readonly clock: Clock;
+  readonly disk: Disk;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly meter: Meter;
+  /** Opens, or creates, the store of applied state in a directory of its own. */
+  openBackend(directory: string): Promise<Backend>;
+  /** Takes the directory for this process alone; rejects when another one holds it. */
+  lockDirectory(directory: string): Promise<DirectoryLock>;
+}
+
+export interface DirectoryLock {
+  release(): Promise<void>;
+}
+
+export interface Identity {
+  readonly clusterId: bigint;
+  readonly memberId: bigint;
+}
+
+/** The open storage of a member and what it held. */
+export interface Storage {
+  readonly backend: Backend;
+  readonly wal: Wal;
+  readonly identity: Identity;
+  readonly recovered: RecoveredState;
+  close(): Promise<void>;
+}
+
+/** Thrown when log and store do not belong together; the member must not start. */
+export class StorageMismatchError extends Error {
+  override readonly name = 'StorageMismatchError';
+}
+
+/**
+ * Opens log and store and checks that they continue each other: the log starts at or before what the store has applied
+ * and ends at or behind it. Nothing is dropped to make them fit.
+ *
+ * @throws StorageMismatchError, WalError, BackendError, DiskError
+ */
+export async function openStorage(options: EngineOptions, platform: EnginePlatform): Promise<Storage> {
+  const lock = await platform.lockDirectory(options.directory);
+  const opened: { close(): Promise<unknown> }[] = [{ close: () => lock.release() }];
+  const closeAll = async (): Promise<void> => {
+    while (opened.length > 0) await opened.pop()!.close();
+  };
+  try {
+    const backend = await platform.openBackend(`${options.directory}/db`);
+    opened.push(backend);
+    const wal = await openWal(options, platform, backend);
+    opened.push(wal);
+    const identity = { clusterId: options.clusterId, memberId: options.memberId };
+    const recovered = wal.recovered === undefined ? bootstrap(wal, options) : recover(wal.recovered, backend, platform);
+    wal.forgetRecovered();
+    return { backend, wal, identity, recovered, close: closeAll };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+/** A log may be created only where the store is new too: a member that lost its log must not vote under its old id. */
+function openWal(options: EngineOptions, platform: EnginePlatform, backend: Backend): Promise<Wal> {
+  const { disk, clock, logger, meter } = platform;
+  return Wal.open({
+    directory: options.walDirectory ?? `${options.directory}/wal`,
+    disk,
+    clock,
+    logger,
+    meter,
+    metadata: { clusterId: options.clusterId, memberId: options.memberId },
+    create: backend.applied.index === 0,
+    segmentBytes: options.walSegmentBytes,
+  });
+}
+
+/** A new member: the log begins with the configuration that has it as the only voter. */
+function bootstrap(wal: Wal, options: EngineOptions): RecoveredState {
+  const confState: ConfState = {
+    voters: [options.memberId],
+    learners: [],
+    outgoing: [],
+    learnersNext: [],
+    autoLeave: false,
+  };
+  const mark: LogMark = { index: 0, term: 0, confState };
+  wal.saveMark(mark);
+  return { hardState: emptyHardState, confState, snapshotIndex: 0, snapshotTerm: 0, entries: [], applied: 0 };
+}
+
+function recover(log: RecoveredLog, backend: Backend, platform: EnginePlatform): RecoveredState {
+  const { mark, hardState, entries, report } = log;
+  const { applied } = backend;
+  if (report.torn !== undefined) {
+    const { segment, offset, bytes, firstIndexDropped } = report.torn;
+    platform.logger.warn('the end of the log was torn by a crash; it was never acknowledged and is dropped', {
+      segment,
+      offset,
+      bytes,
+      firstIndexDropped,
+    });
+  }
+  const lastIndex = mark.index + entries.length;
+  if (applied.index < mark.index) {
+    throw new StorageMismatchError(
+      `the store has applied entry ${applied.index}, but the log begins after entry ${mark.index}: ` +
+        'the store was removed or replaced by an older one. Restore the whole data directory from one backup.',
+    );
+  }
+  if (applied.index > lastIndex) {
+    throw new StorageMismatchError(
+      `the store has applied entry ${applied.index}, but the log ends at entry ${lastIndex}: ` +
+        'the log was removed or replaced by an older one. Restore the whole data directory from one backup.',
+    );
+  }
+  const term = applied.index === mark.index ? mark.term : entries[applied.index - mark.index - 1].term;
+  if (term !== applied.term) {
+    throw new StorageMismatchError(
+      `entry ${applied.index} has term ${term} in the log and ${applied.term} in the store: ` +
+        'log and store come from different members. Restore the whole data directory from one backup.',
+    );
+  }
+  platform.logger.info('recovered', { applied: applied.index, logStart: mark.index, logEnd: lastIndex });
+  const commit = Math.max(hardState.commit, applied.index);
+  return {
+    hardState: { ...hardState, commit },
+    confState: mark.confState,
+    snapshotIndex: mark.index,
+    snapshotTerm: mark.term,
+    entries,
+    applied: applied.index,
+  };
+}

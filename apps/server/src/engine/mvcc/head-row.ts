@@ -1,0 +1,103 @@
+import { CorruptionError, UnknownFormatError } from './storage-errors.js';
+import { varint64Size, varintSize, VarintReader, writeVarint, writeVarint64 } from './varint.js';
+import { type VersionRoots } from './version-chain.js';
+
+/**
+ * The row of table `head`: the newest version of one key, and the roots that lead to older ones (see
+ * {@link VersionRoots}).
+ *
+ *     byte 0    low four bits: format, 1. High bits: 0x10 tombstone, 0x20 has a lease
+ *     varints   mod, sub
+ *               unless a tombstone: mod - create, version, and with a lease the lease (64 bits)
+ *               rank of the newest version
+ *               for every older root, newest first: how far its main revision is below the one before, sub, rank
+ *
+ * A key put at revisions 5 and 7, without a lease:   01 | 07 00 | 02 02 | 00 | 02 00 00
+ */
+const FORMAT = 1;
+const TOMBSTONE = 0x10;
+const LEASE = 0x20;
+
+/** The newest version of a key. One instance is pointed at many rows. */
+export class Head {
+  /** Revision of the newest version. */
+  mod = 0;
+  sub = 0;
+  /** Revision at which the key came into being; 0 in a tombstone. */
+  create = 0;
+  /** Puts since then; 0 in a tombstone. */
+  version = 0;
+  lease = 0n;
+  tombstone = false;
+}
+
+const reader = new VarintReader();
+
+/**
+ * Decodes a head row.
+ * @param roots Filled with the stack of roots when given.
+ * @throws CorruptionError, UnknownFormatError
+ */
+export function decodeHead(row: Uint8Array, head: Head, roots?: VersionRoots): void {
+  if (row.length === 0) throw new CorruptionError('a head row is empty');
+  const first = row[0];
+  if ((first & 0x0f) !== FORMAT) throw new UnknownFormatError('a head row', first & 0x0f, FORMAT);
+  reader.reset(row, 1, row.length);
+  head.mod = reader.next();
+  head.sub = reader.next();
+  head.tombstone = (first & TOMBSTONE) !== 0;
+  if (head.tombstone) {
+    head.create = 0;
+    head.version = 0;
+    head.lease = 0n;
+  } else {
+    head.create = head.mod - reader.next();
+    head.version = reader.next();
+    head.lease = (first & LEASE) !== 0 ? reader.next64() : 0n;
+    if (head.create <= 0) throw new CorruptionError('a head row has no create revision');
+  }
+  if (roots !== undefined) decodeRoots(head, roots);
+}
+
+function decodeRoots(head: Head, roots: VersionRoots): void {
+  roots.clear();
+  let main = head.mod;
+  roots.addOlder(main, head.sub, reader.next());
+  while (!reader.done) {
+    main -= reader.next();
+    const sub = reader.next();
+    const rank = reader.next();
+    if (main < 0) throw new CorruptionError('a head row leads to a negative revision');
+    roots.addOlder(main, sub, rank);
+  }
+}
+
+/** Bytes that {@link writeHead} needs at most. */
+export function headSize(head: Head, roots: VersionRoots): number {
+  let size = 2 + varintSize(head.mod) + varintSize(head.sub);
+  size += varintSize(head.mod) + varintSize(head.version) + varint64Size(head.lease);
+  for (let at = 1; at < roots.length; at++) {
+    size += varintSize(roots.mains[at - 1]) + varintSize(roots.subs[at]) + 1;
+  }
+  return size;
+}
+
+/** Writes the row and returns the position behind it. The first root is the head's own version. */
+export function writeHead(target: Uint8Array, at: number, head: Head, roots: VersionRoots): number {
+  const hasLease = head.lease !== 0n && !head.tombstone;
+  target[at++] = FORMAT | (head.tombstone ? TOMBSTONE : 0) | (hasLease ? LEASE : 0);
+  at = writeVarint(target, at, head.mod);
+  at = writeVarint(target, at, head.sub);
+  if (!head.tombstone) {
+    at = writeVarint(target, at, head.mod - head.create);
+    at = writeVarint(target, at, head.version);
+    if (hasLease) at = writeVarint64(target, at, head.lease);
+  }
+  target[at++] = roots.ranks[0];
+  for (let root = 1; root < roots.length; root++) {
+    at = writeVarint(target, at, roots.mains[root - 1] - roots.mains[root]);
+    at = writeVarint(target, at, roots.subs[root]);
+    at = writeVarint(target, at, roots.ranks[root]);
+  }
+  return at;
+}

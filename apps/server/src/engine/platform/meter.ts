@@ -1,0 +1,27 @@
+/** A number that only grows. */
+export interface Counter {
+  add(amount: number): void;
+}
+
+/** A number that goes up and down. */
+export interface Gauge {
+  set(value: number): void;
+}
+
+/** A distribution, observed in the unit that the name ends with (`_seconds`, `_bytes`). */
+export interface Histogram {
+  observe(value: number): void;
+}
+
+/**
+ * Where the engine counts. Names are Prometheus names; where etcd has a metric for the same thing, its name is used
+ * (`etcd_disk_wal_fsync_duration_seconds`). Asking twice for one name gives the same instrument.
+ */
+export interface Meter {
+  counter(name: string, help: string): Counter;
+  gauge(name: string, help: string): Gauge;
+  /** `buckets` are the upper bounds, ascending. */
+  histogram(name: string, help: string, buckets: readonly number[]): Histogram;
+  /** A gauge whose value is asked for when metrics are read. */
+  observed(name: string, help: string, read: () => number): void;
+}

@@ -1,0 +1,172 @@
+import { type Random } from './random.js';
+
+/** The unit that a device writes as a whole. */
+export const sectorBytes = 512;
+
+const zeroSector = new Uint8Array(sectorBytes);
+
+/**
+ * Decides what a crash leaves: a whole number in [0, options), where 0 is always "as it was durable before". A test passes a
+ * fixed answer, a random one, or walks through all of them.
+ */
+export type CrashChoice = (options: number) => number;
+
+/**
+ * The content of one file, as the page cache shows it and as the device has it.
+ *
+ * Invariant: for every sector that is not in `dirty`, cache and durable copy are equal, except after a failed sync: then
+ * the cache shows what the device may not have, and nothing remembers it.
+ */
+export class SimulatedInode {
+  private cache = new Uint8Array(0);
+  private cacheSize = 0;
+  private durable = new Uint8Array(0);
+  private durableSize = 0;
+  /** Per sector that changed since the last sync: all contents it had, oldest first. Any of them may have reached the device. */
+  private dirty = new Map<number, Uint8Array[]>();
+  /** Sizes since the last sync, oldest first. */
+  private sizes: number[] = [];
+
+  get size(): number {
+    return this.cacheSize;
+  }
+
+  get dirtySectors(): number {
+    return this.dirty.size;
+  }
+
+  read(offset: number, length: number): Uint8Array {
+    return this.cache.slice(Math.min(offset, this.cacheSize), Math.min(offset + length, this.cacheSize));
+  }
+
+  write(offset: number, bytes: Uint8Array): void {
+    const end = offset + bytes.length;
+    this.cache = grown(this.cache, end);
+    this.cache.set(bytes, offset);
+    if (end > this.cacheSize) this.resize(end);
+    this.touch(offset, end);
+  }
+
+  truncate(size: number): void {
+    this.cache = grown(this.cache, size);
+    const before = this.cacheSize;
+    this.cache.fill(0, size, Math.max(size, before));
+    this.resize(size);
+    if (size < before) this.touch(size, before);
+  }
+
+  /** The next byte of a read at `offset` is damaged, at rest. */
+  flipBit(offset: number, bit: number): void {
+    for (const bytes of [this.cache, this.durable]) {
+      if (offset < bytes.length) bytes[offset] = bytes[offset]! ^ (1 << bit);
+    }
+  }
+
+  sync(): void {
+    this.settle((versions) => versions.length);
+    this.durableSize = this.cacheSize;
+    this.sizes = [];
+  }
+
+  /**
+   * A sync that fails: the device has some of the changes, the cache shows all of them, and they count as clean, so the
+   * next sync does nothing and succeeds.
+   */
+  failSync(choose: CrashChoice): void {
+    this.settle((versions) => choose(versions.length + 1));
+    this.durableSize = [this.durableSize, ...this.sizes][choose(this.sizes.length + 1)]!;
+    this.sizes = [];
+  }
+
+  /** What is left after a power loss. `random` makes the garbage. */
+  crash(choose: CrashChoice, random: Random | undefined): SimulatedInode {
+    const survivor = this.clone();
+    survivor.settle((versions, sector) => {
+      const mayBeGarbage = random !== undefined && this.isBlank(sector);
+      const choice = choose(versions.length + 1 + (mayBeGarbage ? 1 : 0));
+      if (choice <= versions.length) return choice;
+      versions.push(garbage(random!));
+      return versions.length;
+    });
+    const size = [this.durableSize, ...this.sizes][choose(this.sizes.length + 1)]!;
+    survivor.sizes = [];
+    survivor.durable = grown(survivor.durable, size);
+    survivor.durable.fill(0, size);
+    survivor.durableSize = size;
+    survivor.cache = survivor.durable.slice();
+    survivor.cacheSize = size;
+    return survivor;
+  }
+
+  clone(): SimulatedInode {
+    const copy = new SimulatedInode();
+    copy.cache = this.cache.slice();
+    copy.cacheSize = this.cacheSize;
+    copy.durable = this.durable.slice();
+    copy.durableSize = this.durableSize;
+    for (const [sector, versions] of this.dirty) copy.dirty.set(sector, [...versions]);
+    copy.sizes = [...this.sizes];
+    return copy;
+  }
+
+  /** Brings one version of each dirty sector to the device: 0 is none, n the n-th. */
+  private settle(choose: (versions: Uint8Array[], sector: number) => number): void {
+    for (const [sector, versions] of this.dirty) {
+      const choice = choose(versions, sector);
+      if (choice === 0) continue;
+      const end = (sector + 1) * sectorBytes;
+      this.durable = grown(this.durable, end);
+      this.durable.set(versions[choice - 1]!, sector * sectorBytes);
+    }
+    this.dirty.clear();
+  }
+
+  /** A sector that holds nothing durable may come back as anything when the power fails while it is written. */
+  private isBlank(sector: number): boolean {
+    const end = Math.min((sector + 1) * sectorBytes, this.durable.length);
+    for (let at = sector * sectorBytes; at < end; at++) if (this.durable[at] !== 0) return false;
+    return true;
+  }
+
+  private resize(size: number): void {
+    this.cacheSize = size;
+    this.sizes.push(size);
+  }
+
+  private touch(from: number, to: number): void {
+    if (from === to) return;
+    this.cache = grown(this.cache, Math.ceil(to / sectorBytes) * sectorBytes);
+    const last = Math.floor((to - 1) / sectorBytes);
+    for (let sector = Math.floor(from / sectorBytes); sector <= last; sector++) {
+      const content = this.cache.slice(sector * sectorBytes, (sector + 1) * sectorBytes);
+      const version = isZero(content) ? zeroSector : content;
+      const versions = this.dirty.get(sector);
+      if (versions === undefined) this.dirty.set(sector, [version]);
+      else versions.push(version);
+    }
+  }
+}
+
+function grown(bytes: Uint8Array<ArrayBuffer>, size: number): Uint8Array<ArrayBuffer> {
+  if (size <= bytes.length) return bytes;
+  const larger = new Uint8Array(Math.max(size, bytes.length * 2));
+  larger.set(bytes);
+  return larger;
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  for (let i = 0; i < bytes.length; i++) if (bytes[i] !== 0) return false;
+  return true;
+}
+
+function garbage(random: Random): Uint8Array {
+  const bytes = new Uint8Array(sectorBytes);
+  let state = random.below(2 ** 32) | 1;
+  for (let i = 0; i < sectorBytes; i++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    bytes[i] = state;
+  }
+  return bytes;
+}

@@ -1,0 +1,63 @@
+import { etcdserverpb, ProtocolError, WireWriter } from '@conclave/protocol';
+import { CommandKind } from '../apply/command.js';
+import { decodeRequest } from './decode.js';
+import type { MethodTable } from './method.js';
+import type { RequestParts } from './request-parts.js';
+import { proposeAndReply, unary } from './unary.js';
+import { serverVersion, storageVersion } from './version.js';
+
+/** The Maintenance service, as far as it exists: Status and Alarm. */
+export function maintenanceMethods(parts: RequestParts): MethodTable {
+  const alarm = unary((bytes, reply) => {
+    const request = decodeRequest(etcdserverpb.AlarmRequest, bytes);
+    if (request.action === etcdserverpb.AlarmRequest_AlarmAction.GET) {
+      return reply(undefined, parts.header.response(parts.store.currentRevision, alarmsBody(parts, request.alarm)));
+    }
+    proposeAndReply(parts, CommandKind.Alarm, bytes, reply);
+  });
+  const status = unary((_bytes, reply) => {
+    reply(undefined, parts.header.response(parts.store.currentRevision, statusBody(parts)));
+  });
+  return new Map([
+    ['/etcdserverpb.Maintenance/Alarm', alarm],
+    ['/etcdserverpb.Maintenance/Status', status],
+  ]);
+}
+
+/** Alarms of one kind; NONE asks for all. */
+function alarmsBody(parts: RequestParts, kind: etcdserverpb.AlarmType): Uint8Array {
+  const writer = new WireWriter();
+  for (const { memberId: memberID, alarm } of parts.machine.cluster.alarms) {
+    if (kind !== etcdserverpb.AlarmType.NONE && kind !== alarm) continue;
+    writer.message(2, etcdserverpb.AlarmMember.encode({ memberID, alarm }).finish());
+  }
+  return writer.take();
+}
+
+/** Everything of a StatusResponse after its header. Local knowledge only: it never needs a quorum. */
+function statusBody(parts: RequestParts): Uint8Array {
+  const { raft, errors } = { raft: parts.replica.status, errors: statusErrors(parts) };
+  const { fileBytes, usedBytes } = parts.backend.stats;
+  const writer = new WireWriter()
+    .string(2, serverVersion)
+    .uint(3, fileBytes)
+    .bigint(4, raft.leader)
+    .uint(5, raft.commit)
+    .uint(6, raft.term)
+    .uint(7, parts.backend.applied.index);
+  for (const error of errors) writer.string(8, error);
+  return writer
+    .uint(9, usedBytes)
+    .bool(10, raft.confState.learners.includes(parts.identity.memberId))
+    .string(11, storageVersion)
+    .uint(12, Math.max(0, parts.limits.quotaBackendBytes))
+    .take();
+}
+
+function statusErrors(parts: RequestParts): string[] {
+  const errors = parts.machine.cluster.alarms.map(
+    ({ memberId, alarm }) => `memberID:${memberId} alarm:${etcdserverpb.AlarmType[alarm]} `,
+  );
+  if (parts.replica.leader === 0n) errors.unshift(ProtocolError.of('NoLeader').message);
+  return errors;
+}

@@ -1,0 +1,71 @@
+import { etcdserverpb, ProtocolError } from '@conclave/protocol';
+import { rangeQuery } from '../apply/range-query.js';
+import { rangeBody } from '../apply/response-body.js';
+import { type RangeQuery, type RangeResult } from '../mvcc/range-query.js';
+import { asProtocolError, decodeRequest } from './decode.js';
+import { validateRange } from './kv-validation.js';
+import { type UnaryMethod } from './method.js';
+import { type RequestParts } from './request-parts.js';
+import { unary } from './unary.js';
+
+/** Rows of one slice: below 2 ms at 0.3 to 0.4 µs a row and the copying of values. */
+const rowsPerSlice = 2_000;
+
+/** KV.Range: linearizable unless asked otherwise, at one revision however long it takes. */
+export function rangeMethod(parts: RequestParts): UnaryMethod {
+  return unary((bytes, reply, context) => {
+    const request = decodeRequest(etcdserverpb.RangeRequest, bytes);
+    validateRange(request);
+    const query = rangeQuery(request);
+    const answer = (error: ProtocolError | undefined, result: RangeResult | undefined): void => {
+      if (error !== undefined || result === undefined) return reply(error, undefined);
+      reply(undefined, parts.header.response(result.revision, rangeBody(result)));
+    };
+    let cancelled = false;
+    context.onCancel = () => (cancelled = true);
+    whenReadable(parts, request.serializable, (error) => {
+      if (error !== undefined) return answer(error, undefined);
+      readRange(parts, query, () => cancelled, answer);
+    });
+  });
+}
+
+/** Calls back when local state may answer: at once for a serializable read. */
+export function whenReadable(
+  parts: RequestParts,
+  serializable: boolean,
+  done: (error: ProtocolError | undefined) => void,
+): void {
+  if (serializable) done(undefined);
+  else parts.replica.linearizable(done);
+}
+
+/**
+ * Reads a range: one key at once, more in slices between which others get their turn. The revision is fixed when the
+ * first slice starts. A cancelled caller is not called back.
+ */
+export function readRange(
+  parts: RequestParts,
+  query: RangeQuery,
+  isCancelled: () => boolean,
+  done: (error: ProtocolError | undefined, result: RangeResult | undefined) => void,
+): void {
+  const attempt = (step: () => RangeResult | undefined): void => {
+    let result: RangeResult | undefined;
+    try {
+      result = step();
+    } catch (error) {
+      return done(asProtocolError(error), undefined);
+    }
+    if (result !== undefined) return done(undefined, result);
+    parts.clock.defer(() => {
+      if (!isCancelled()) attempt(step);
+    });
+  };
+  if (query.bounds.single) return attempt(() => parts.store.range(query));
+  let scan: ReturnType<typeof parts.store.rangeSlices> | undefined;
+  attempt(() => {
+    scan ??= parts.store.rangeSlices(query);
+    return scan.step(rowsPerSlice);
+  });
+}

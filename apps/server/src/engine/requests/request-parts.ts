@@ -1,0 +1,36 @@
+import type { StateMachine } from '../apply/state-machine.js';
+import type { Backend } from '../backend/backend.js';
+import type { Lessor } from '../lease/lessor.js';
+import type { MvccStore } from '../mvcc/mvcc-store.js';
+import type { Clock } from '../platform/clock.js';
+import type { Random } from '../platform/random.js';
+import type { Compactor } from '../replica/compactor.js';
+import type { Replica } from '../replica/replica.js';
+import type { WatchHub } from '../watch/watch-hub.js';
+import type { ResponseHeader } from './response-header.js';
+
+/** Limits of requests; the names are those of the flags. */
+export interface RequestLimits {
+  readonly maxRequestBytes: number;
+  readonly maxTxnOps: number;
+  /** Bytes that the store may use before writes are refused; 0 or less: no limit. */
+  readonly quotaBackendBytes: number;
+  /** The shortest TTL of a lease in seconds: shorter ones are raised to it. */
+  readonly minLeaseTtlSeconds: number;
+}
+
+/** What requests read and propose through. */
+export interface RequestParts {
+  readonly replica: Replica;
+  readonly machine: StateMachine;
+  readonly store: MvccStore;
+  readonly lessor: Lessor;
+  readonly hub: WatchHub;
+  readonly backend: Backend;
+  readonly compactor: Compactor;
+  readonly header: ResponseHeader;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly limits: RequestLimits;
+  readonly identity: { readonly clusterId: bigint; readonly memberId: bigint };
+}

@@ -1,0 +1,74 @@
+import { etcdserverpb, ProtocolError } from '@conclave/protocol';
+import { CommandKind } from '../apply/command.js';
+import type { RequestParts } from './request-parts.js';
+
+/** What etcd adds to key and value when it estimates the cost of a put, and the cost of a lease. */
+const putOverheadBytes = 256;
+const leaseBytes = 64;
+
+/**
+ * Refuses what would grow the store beyond its quota. The first refusal raises the NOSPACE alarm through the log, and
+ * from then on every member refuses at apply, until space was freed and the alarm disarmed.
+ */
+export class SpaceQuota {
+  private raising = false;
+
+  constructor(private readonly parts: RequestParts) {}
+
+  /** @throws ProtocolError NoSpace */
+  admitPut(request: etcdserverpb.PutRequest): void {
+    this.admit(putCost(request));
+  }
+
+  /** @throws ProtocolError NoSpace */
+  admitTxn(request: etcdserverpb.TxnRequest): void {
+    this.admit(txnCost(request));
+  }
+
+  /** @throws ProtocolError NoSpace */
+  admitLease(): void {
+    this.admit(leaseBytes);
+  }
+
+  /** Raises the alarm whatever the quota says: the disk itself has no room left. */
+  raiseAlarm(): void {
+    if (this.raising || this.parts.machine.cluster.isRaised(etcdserverpb.AlarmType.NOSPACE)) return;
+    this.raising = true;
+    const request = etcdserverpb.AlarmRequest.encode({
+      action: etcdserverpb.AlarmRequest_AlarmAction.ACTIVATE,
+      memberID: this.parts.identity.memberId,
+      alarm: etcdserverpb.AlarmType.NOSPACE,
+    }).finish();
+    this.parts.replica.propose(CommandKind.Alarm, request, () => {
+      this.raising = false;
+    });
+  }
+
+  private admit(costBytes: number): void {
+    if (costBytes === 0) return;
+    if (this.parts.machine.cluster.isRaised(etcdserverpb.AlarmType.NOSPACE)) throw ProtocolError.of('NoSpace');
+    const { quotaBackendBytes } = this.parts.limits;
+    if (quotaBackendBytes <= 0) return;
+    const { usedBytes, generationBytes } = this.parts.backend.stats;
+    if (usedBytes + generationBytes + costBytes <= quotaBackendBytes) return;
+    this.raiseAlarm();
+    throw ProtocolError.of('NoSpace');
+  }
+}
+
+function putCost(request: etcdserverpb.PutRequest): number {
+  return putOverheadBytes + request.key.length + request.value.length;
+}
+
+function txnCost(request: etcdserverpb.TxnRequest): number {
+  return Math.max(branchCost(request.success), branchCost(request.failure));
+}
+
+function branchCost(ops: readonly etcdserverpb.RequestOp[]): number {
+  let cost = 0;
+  for (const { request } of ops) {
+    if (request?.$case === 'request_put') cost += putCost(request.value);
+    if (request?.$case === 'request_txn') cost += txnCost(request.value);
+  }
+  return cost;
+}

@@ -1,0 +1,71 @@
+import { unknownFlag } from './arguments.js';
+import { flagTable, type OptionName, optionOf } from './flag-table.js';
+import { emptySource, type Source } from './given.js';
+
+/** etcd keeps TLS settings in sections of their own; ours are these flags. */
+const sections: ReadonlyMap<string, (key: string) => string> = new Map([
+  ['client-transport-security', (key: string) => key],
+  ['peer-transport-security', (key: string) => `peer-${key}`],
+]);
+
+/**
+ * Reads a configuration file: one JSON object whose keys are the names of flags. Lists may be arrays or texts with
+ * commas. etcd's files are YAML; JSON is a part of YAML, so that one file can serve both.
+ */
+export function readConfigFile(path: string, content: string): Source {
+  const source = emptySource();
+  const parsed = parseObject(path, content, source);
+  if (parsed !== undefined) readKeys(parsed, (key) => key, '', source);
+  return source;
+}
+
+function parseObject(path: string, content: string, source: Source): object | undefined {
+  let reason = 'its outermost value is not an object';
+  try {
+    const parsed: unknown = JSON.parse(content);
+    if (isObject(parsed)) return parsed;
+  } catch (error) {
+    reason = error instanceof Error ? error.message : String(error);
+  }
+  const yaml = /^\s*(#|---|[\w-]+:(\s|$))/.test(content) ? ' (YAML is not supported: write the same keys as a JSON object)' : '';
+  source.mistakes.push({ subject: '--config-file', given: path, problem: `the file is not a JSON object: ${reason}${yaml}` });
+  return undefined;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function readKeys(object: object, flagOf: (key: string) => string, section: string, source: Source): void {
+  for (const [key, value] of Object.entries(object) as [string, unknown][]) {
+    const subject = `config file key "${section}${key}"`;
+    const nested = section === '' ? sections.get(key) : undefined;
+    if (nested !== undefined) {
+      if (isObject(value)) readKeys(value, nested, `${key}.`, source);
+      else source.mistakes.push({ subject, given: undefined, problem: 'it must be an object' });
+      continue;
+    }
+    const option = optionOf(flagOf(key));
+    const text = asText(value);
+    if (option === undefined) source.mistakes.push(unknownFlag(flagOf(key), text, subject));
+    else if (text === undefined) source.mistakes.push({ subject, given: undefined, problem: 'it must be a text, number, boolean or list of texts' });
+    else readEntry(option, subject, text, value, source);
+  }
+}
+
+/** etcd's own files give durations as numbers of nanoseconds where the flag wants a unit. */
+function readEntry(option: OptionName, subject: string, text: string, value: unknown, source: Source): void {
+  if (option === 'configFile') {
+    source.mistakes.push({ subject, given: text, problem: 'a configuration file cannot name another one' });
+    return;
+  }
+  const unit = typeof value === 'number' && value !== 0 ? flagTable[option].configNumberUnit : undefined;
+  source.given.set(option, { option, subject, text: text + (unit ?? '') });
+}
+
+function asText(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value.join(',');
+  return undefined;
+}

@@ -1,0 +1,14 @@
+/** Thrown by {@link assert}: an invariant of the SDK itself does not hold, so its state cannot be trusted any more. */
+export class AssertionError extends Error {
+  override readonly name = 'AssertionError';
+}
+
+/**
+ * Stops the work at hand when an invariant does not hold. Assertions stay on in production. Bad input and expected
+ * failures are reported with a `ConclaveError` instead.
+ *
+ * @throws AssertionError when `condition` is false.
+ */
+export function assert(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new AssertionError(`invariant broken: ${message}`);
+}

@@ -1,0 +1,94 @@
+import { type Duration, durationMs } from '../duration.js';
+import { InvalidArgumentError } from '../errors.js';
+import { type KeyNamespace } from '../key-range.js';
+import { type CallOptions, type KvStore } from '../kv-store.js';
+import { type LeaseId } from '../kv/entry.js';
+import { type Clock } from '../runtime.js';
+import { Lease } from './lease.js';
+import { LeaseTerm, stampOf } from './lease-term.js';
+
+export interface LeaseOptions {
+  /** Default 15 s. Servers count in seconds and raise a TTL to about two: less than 2 s is refused. */
+  readonly ttl?: Duration;
+  /** How long before the server this process stops believing; default: 500 ms or 10 % of the TTL, whichever is more. */
+  readonly margin?: Duration;
+}
+
+export interface LeaseInfo {
+  readonly id: LeaseId;
+  /** Whole seconds left; -1n: there is no such lease. */
+  readonly remainingSeconds: bigint;
+  readonly grantedSeconds: bigint;
+  /** The keys bound to it, when asked for; without the client's key prefix. */
+  readonly keys: readonly string[];
+}
+
+const defaultTtlMs = 15_000;
+const leastTtlMs = 2_000;
+/** etcd refuses more. */
+const greatestTtlMs = 9e12;
+
+/** TTL and margin in milliseconds. @throws InvalidArgumentError when they leave no time to hold anything. */
+export function leaseTimes(options: LeaseOptions): { readonly ttlMs: number; readonly marginMs: number } {
+  const ttlMs = durationMs(options.ttl ?? defaultTtlMs, 'ttl');
+  if (ttlMs < leastTtlMs || ttlMs > greatestTtlMs) {
+    throw new InvalidArgumentError(
+      `ttl: ${ttlMs} ms is outside ${leastTtlMs} ms to ${greatestTtlMs} ms; the default is 15s`,
+    );
+  }
+  const marginMs = durationMs(options.margin ?? Math.max(500, ttlMs / 10), 'margin');
+  if (marginMs >= ttlMs / 2) {
+    throw new InvalidArgumentError(
+      `margin: ${marginMs} ms is half of the ttl of ${ttlMs} ms or more; the default is 10 % of it, at least 500ms`,
+    );
+  }
+  return { ttlMs, marginMs };
+}
+
+/** Leases: keys bound to one live as long as it is kept alive. */
+export class Leases {
+  private readonly alive = new Set<Lease>();
+
+  constructor(
+    private readonly store: KvStore,
+    private readonly names: KeyNamespace,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Grants a lease and keeps it alive until it is revoked or lost. */
+  async grant(options: LeaseOptions & CallOptions = {}): Promise<Lease> {
+    const { ttlMs, marginMs } = leaseTimes(options);
+    const sent = stampOf(this.clock);
+    const answer = await this.store.leaseGrant({ TTL: BigInt(Math.ceil(ttlMs / 1_000)), ID: 0n }, options);
+    // Retries inside the call make `sent` earlier than the request that was answered: that only shortens the first term.
+    const term = new LeaseTerm(this.clock, marginMs, sent, Number(answer.TTL) * 1_000);
+    const lease = new Lease(this.store, this.clock, answer.ID, term, (ended) => this.alive.delete(ended));
+    if (lease.isAlive()) this.alive.add(lease);
+    return lease;
+  }
+
+  /** @throws ConclaveError (rejects) with code `lease-not-found`. */
+  async revoke(id: LeaseId, options?: CallOptions): Promise<void> {
+    await this.store.leaseRevoke({ ID: id }, options);
+  }
+
+  async timeToLive(id: LeaseId, options: { readonly keys?: boolean } & CallOptions = {}): Promise<LeaseInfo> {
+    const answer = await this.store.leaseTimeToLive({ ID: id, keys: options.keys ?? false }, options);
+    return {
+      id: answer.ID,
+      remainingSeconds: answer.TTL,
+      grantedSeconds: answer.grantedTTL,
+      keys: answer.keys.map((key) => this.names.strip(key).toString('utf8')),
+    };
+  }
+
+  async list(options?: CallOptions): Promise<readonly LeaseId[]> {
+    const answer = await this.store.leaseLeases(options);
+    return answer.leases.map((lease) => lease.ID);
+  }
+
+  /** Revokes every lease that was granted here. */
+  async close(): Promise<void> {
+    await Promise.all([...this.alive].map((lease) => lease.revoke()));
+  }
+}
