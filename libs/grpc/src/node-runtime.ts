@@ -91,7 +91,11 @@ async function listenSocket(target: ListenTarget, handler: ListenHandler): Promi
     replaceTls: (options) => {
       if (server instanceof tls.Server) server.setSecureContext(secureContextOptions(options));
     },
-    close: () => new Promise((resolve) => server.close(() => resolve())),
+    close: () => {
+      // The port is free at once; Node's callback would wait until the last connection has ended.
+      server.close();
+      return Promise.resolve();
+    },
   };
 }
 
@@ -259,6 +263,8 @@ class SocketPipe implements Pipe {
     socket.off('error', this.#onError);
     socket.off('close', this.#onClose);
     if (head.length > 0) socket.unshift(head);
+    // The new owner attaches its listeners during this turn; only then may the socket flow.
+    process.nextTick(() => socket.resume());
     return socket;
   }
 }
@@ -289,7 +295,7 @@ function tlsPeerOf(socket: tls.TLSSocket): TlsPeer {
 /**
  * Takes the socket back from a pipe of {@link nodeRuntime}, to hand it to Node's HTTP/1.1 server:
  * `httpServer.emit('connection', releaseSocket(pipe, head))`. The bytes of `head`, which were already read, are put
- * back. The pipe is of no use afterwards.
+ * back. The new owner must attach its listeners before the current turn ends. The pipe is of no use afterwards.
  *
  * @throws TypeError when the pipe is no socket of this runtime.
  */

@@ -9,3 +9,4 @@ export * as v3electionpb from './generated/election.js';
 export * as v3lockpb from './generated/lock.js';
 export * from './protocol-error.js';
 export * from './wire.js';
+export * from './put-fields.js';

@@ -1,6 +1,6 @@
 import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { GrpcStatus } from '@conclave/protocol';
-import { type MethodTable } from '../engine/requests/method.js';
+import { type MethodTable, type StreamMethod } from '../engine/requests/method.js';
 import { type GatewayLimits } from './body-reader.js';
 import { gatewayRoutes } from './gateway-routes.js';
 import { sendFailure } from './http-error.js';
@@ -16,6 +16,7 @@ interface Target {
 /** etcd's JSON API: translates between JSON over HTTP and the methods that gRPC serves. */
 export class Gateway {
   readonly #targets = new Map<string, Target>();
+  readonly #streams = new Set<StreamExchange>();
 
   constructor(
     private readonly methods: MethodTable,
@@ -50,7 +51,21 @@ export class Gateway {
     } else if (method.kind === 'unary') {
       new UnaryExchange(request, response, method, codec, this.limits);
     } else {
-      new StreamExchange(request, response, method, codec, this.limits);
+      this.#openStream(method, codec, request, response);
     }
+  }
+
+  #openStream(method: StreamMethod, codec: MethodCodec, request: IncomingMessage, response: ServerResponse): void {
+    let isOver = false;
+    const exchange = new StreamExchange(request, response, method, codec, this.limits, (ended) => {
+      isOver = true;
+      this.#streams.delete(ended);
+    });
+    if (!isOver) this.#streams.add(exchange);
+  }
+
+  /** Ends all open streams, each with a last line that says so. */
+  stop(): void {
+    for (const stream of [...this.#streams]) stream.stop();
   }
 }

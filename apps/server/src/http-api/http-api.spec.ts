@@ -1,6 +1,10 @@
+import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
+import { duplexPair } from 'node:stream';
 import { ProtocolError } from '@conclave/protocol';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { AccessPolicy } from './access-policy.js';
+import { HttpFront } from './http-front.js';
 import { type HttpHarness, startHttpHarness } from './testing/http-harness.js';
 import { sendWatch } from './testing/memory-methods.js';
 
@@ -95,7 +99,7 @@ describe('unary calls', () => {
   it('cancels the call when the client goes away, and ends it at the deadline that the client set', async () => {
     const controller = new AbortController();
     const waiting = fetch(`${harness.url}/v3/lock/lock`, { method: 'POST', body: '{}', signal: controller.signal });
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(() => harness.methods.waiting === 1);
     controller.abort();
     await expect(waiting).rejects.toThrow();
     await until(() => harness.methods.cancelled === 1);
@@ -250,11 +254,48 @@ describe('web pages', () => {
   });
 });
 
+describe('HttpFront', () => {
+  const policy = new AccessPolicy({ cors: [], hostWhitelist: [], ownHosts: [], isLoopbackOnly: true });
+
+  it('cuts connections whose request head does not arrive', async () => {
+    const front = new HttpFront(policy, { headersTimeoutMs: 20, checkIntervalMs: 10 });
+    front.install((_request, response) => void response.end());
+    const [near, far] = duplexPair();
+    front.accept(far);
+    near.write('GET / HTTP/1.1\r\nhost: loc');
+    await until(() => far.destroyed);
+    await front.close();
+  });
+
+  it('closes idle connections at once when it drains, and the others after their answer', async () => {
+    const front = new HttpFront(policy);
+    const answers = new Map<string | undefined, () => void>();
+    front.install((request, response) => void answers.set(request.url, () => response.end('late')));
+    const [idle, idleFar] = duplexPair();
+    const [busy, busyFar] = duplexPair();
+    front.accept(idleFar);
+    front.accept(busyFar);
+    let text = '';
+    busy.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    idle.resume();
+    busy.write('GET /busy HTTP/1.1\r\nhost: localhost\r\n\r\n');
+    idle.write('GET /idle HTTP/1.1\r\nhost: localhost\r\n\r\n');
+    await until(() => answers.size === 2);
+    answers.get('/idle')?.();
+    const closed = front.close(60_000);
+    await until(() => idleFar.destroyed);
+    expect(busyFar.destroyed).toBe(false);
+    answers.get('/busy')?.();
+    await closed;
+    expect(text).toContain('late');
+  });
+});
+
 describe('before the application is loaded', () => {
   it('lets connections wait and then answers them', async () => {
     const early = await startHttpHarness();
     const answer = fetch(`${early.url}/version`);
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await until(() => early.front.waitingCount === 1);
     await early.install();
     expect((await answer).status).toBe(200);
     await early.close();

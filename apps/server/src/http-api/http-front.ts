@@ -6,7 +6,9 @@ import { type HttpFailure, sendFailure } from './http-error.js';
 
 /** Connections that may wait for the HTTP application to load. */
 const waitingMax = 1_024;
-const headerTimeoutMs = 10_000;
+/** Time in which the head of a request must arrive, and how often that is looked at. */
+const headersTimeoutMs = 10_000;
+const checkIntervalMs = 1_000;
 
 /** What the metrics listeners serve; everything else is for the client port. */
 const metricsPaths = /^\/(metrics|health|livez(\/[a-z_]+)?|readyz(\/[a-z_]+)?)$/;
@@ -27,14 +29,23 @@ export class HttpFront {
   readonly #metricsOnly = new WeakSet<object>();
   readonly #open = new Set<Duplex>();
   #waiting: Duplex[] | undefined = [];
+  #isDraining = false;
 
-  constructor(private readonly policy: AccessPolicy) {
+  /** @param timing Shorter times for specs. */
+  constructor(
+    private readonly policy: AccessPolicy,
+    timing: { readonly headersTimeoutMs?: number; readonly checkIntervalMs?: number } = {},
+  ) {
     this.#server = createServer({
-      headersTimeout: headerTimeoutMs,
+      headersTimeout: timing.headersTimeoutMs ?? headersTimeoutMs,
+      connectionsCheckingInterval: timing.checkIntervalMs ?? checkIntervalMs,
       // A watch may send the parts of its request body hours apart.
       requestTimeout: 0,
       maxHeaderSize: 16_384,
     });
+    // Node's server keeps its list of connections, which time-outs and closing need, from this event on. This one has
+    // no port of its own that could cause it.
+    this.#server.emit('listening');
   }
 
   /** The server that an application installs itself on. */
@@ -42,8 +53,17 @@ export class HttpFront {
     return this.#server;
   }
 
+  /** Connections that wait for the application. */
+  get waitingCount(): number {
+    return this.#waiting?.length ?? 0;
+  }
+
   /** Takes over a connection that speaks HTTP/1.1. */
   accept(connection: Duplex, options: { readonly isMetricsOnly?: boolean } = {}): void {
+    if (this.#isDraining) {
+      connection.destroy();
+      return;
+    }
     if (options.isMetricsOnly === true) this.#metricsOnly.add(connection);
     this.#open.add(connection);
     connection.on('error', () => undefined);
@@ -56,6 +76,8 @@ export class HttpFront {
   /** Answers requests with this application from now on, those of waiting connections included. */
   install(application: RequestListener): void {
     this.#server.on('request', (request, response) => {
+      // A connection without another request closes by itself once its answer has left.
+      response.on('finish', () => this.#isDraining && setImmediate(() => this.#server.closeIdleConnections()));
       if (this.#admit(request, response)) application(request, response);
     });
     const waiting = this.#waiting ?? [];
@@ -65,15 +87,31 @@ export class HttpFront {
     }
   }
 
-  /** Closes connections as they become idle; new ones are refused. */
+  /** Takes no new connections and closes those that are idle; answers that have begun go on. */
   drain(): void {
+    this.#isDraining = true;
     this.#server.closeIdleConnections();
   }
 
-  /** Closes all connections at once. */
-  close(): void {
+  /** Lets answers that are complete leave, for at most `graceMs`, and closes all connections. */
+  async close(graceMs = 0): Promise<void> {
+    this.drain();
     this.#waiting = undefined;
+    if (graceMs > 0 && this.#open.size > 0) await this.#allClosed(graceMs);
     for (const connection of this.#open) connection.destroy();
+  }
+
+  #allClosed(graceMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, graceMs);
+      for (const connection of this.#open) {
+        connection.once('close', () => {
+          if (this.#open.size > 0) return;
+          clearTimeout(timer);
+          resolve();
+        });
+      }
+    });
   }
 
   /** Checks host and origin, answers preflights, and guards what the metrics listeners show. */

@@ -15,6 +15,11 @@ const ownFields: ReadonlySet<string> = new Set(['connection', 'host', 'content-l
 export function bridgeHttp2(exchange: HttpExchange, front: HttpFront): void {
   const [near, far] = duplexPair();
   const { remote, tls } = exchange;
+  // A pair does not tell one end that the other was destroyed. An answer that was completed may still be under way.
+  near.once('close', () => far.destroy());
+  far.once('close', () => {
+    if (!far.writableFinished) near.destroy();
+  });
   front.accept(Object.assign(far, { remoteAddress: remote.address, remotePort: remote.port, encrypted: tls !== undefined }));
   let request: ReturnType<typeof httpRequest>;
   try {

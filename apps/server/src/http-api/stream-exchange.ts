@@ -1,5 +1,5 @@
 import { type IncomingMessage, type ServerResponse } from 'node:http';
-import { GrpcStatus, type ProtocolError } from '@conclave/protocol';
+import { GrpcStatus, ProtocolError } from '@conclave/protocol';
 import { type RequestStream, type ResponseStream, type StreamMethod } from '../engine/requests/method.js';
 import { type BodyHandler, BodyReader, type GatewayLimits } from './body-reader.js';
 import { failureLine, type HttpFailure, httpStatusOf } from './http-error.js';
@@ -30,6 +30,7 @@ export class StreamExchange implements BodyHandler, ResponseStream {
     method: StreamMethod,
     private readonly codec: MethodCodec,
     limits: GatewayLimits,
+    private readonly onOver: (exchange: StreamExchange) => void,
   ) {
     this.#body = new BodyReader(request, codec, limits, this);
     this.#stream = method.open(contextOf(request.headers), this);
@@ -75,6 +76,11 @@ export class StreamExchange implements BodyHandler, ResponseStream {
     this.#sendFailure(failure);
   }
 
+  /** The member stops: ends the stream and says why. */
+  stop(): void {
+    this.failed(ProtocolError.of('Stopped'));
+  }
+
   get #isBidirectional(): boolean {
     return this.codec.kind === 'bidi_streaming';
   }
@@ -100,6 +106,7 @@ export class StreamExchange implements BodyHandler, ResponseStream {
     this.#isOver = true;
     clearTimeout(this.#timer);
     this.#body.stop();
+    this.onOver(this);
     return true;
   }
 }

@@ -28,7 +28,6 @@ export function exposureNotices(options: ServerOptions): Notice[] {
       warn(`--cert-file and --key-file are not used for ${url.text}, whose scheme is http`);
     }
   }
-  if (options.unsafeNoFsync) warn('UNSAFE: --unsafe-no-fsync is set; a crash loses acknowledged writes and can diverge members');
   if (options.maxRequestBytes > 10_485_760) warn('--max-request-bytes above 10485760 is not advised: large requests delay all others');
   if (options.quotaBytes !== undefined && options.quotaBytes > 8 * 1024 ** 3) {
     warn('--quota-backend-bytes above 8 GiB is not advised for a store that every member holds');

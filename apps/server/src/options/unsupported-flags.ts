@@ -16,6 +16,8 @@ const unsupported: ReadonlyMap<string, string> = new Map(
     'discovery-srv-name': discovery,
     'discovery-endpoints': discovery,
     'discovery-token': discovery,
+    'max-learners': 'the number of learners',
+    'experimental-max-learners': 'the number of learners',
     'snapshot-catchup-entries': 'entries kept for slow followers',
     'client-crl-file': 'revocation lists',
     'client-cert-allowed-hostname': 'host names of client certificates',

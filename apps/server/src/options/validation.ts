@@ -130,6 +130,10 @@ function checkLogs(check: Check): void {
 function checkInitialCluster(check: Check): void {
   const { initialMembers, name, initialAdvertisePeerUrls } = check.options;
   const given = check.options.initialCluster;
+  if (initialMembers.size > 1) check.refuse('initialCluster', given, 'clusters of several members are not supported yet');
+  if (check.options.initialClusterState === 'existing') {
+    check.refuse('initialClusterState', 'existing', 'joining a running cluster is not supported yet, and the data directory is empty');
+  }
   for (const url of sharedUrls(initialMembers)) check.refuse('initialCluster', given, `${url} is listed twice`);
   const own = initialMembers.get(name);
   if (own === undefined) {

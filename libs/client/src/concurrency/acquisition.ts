@@ -1,4 +1,4 @@
-import { pause, settledWithin, throwIfCancelled } from '../cancellation.js';
+import { pause, settledWithin } from '../cancellation.js';
 import { type Duration, durationMs } from '../duration.js';
 import { isConclaveError, LeaseExpiredError, LockTimeoutError } from '../errors.js';
 import { type Value } from '../key-range.js';
@@ -151,12 +151,8 @@ export class Acquisition {
     }
   }
 
-  /**
-   * A grant that arrives after everything ended is no grant: the clock may have run out while the answer was on its way,
-   * and the caller may have left.
-   */
+  /** A grant that arrives after the term of the session is no grant: by the clock, since the answer took its time. */
   private confirm(claim: Claim): void {
-    throwIfCancelled(this.stop.signal);
     if (claim.session.isAlive()) return;
     const reason = claim.session.lease.lossReason ?? 'lease-expired-local';
     throw new LeaseExpiredError(`the session ended before ${this.target.what} was granted`, reason);

@@ -308,10 +308,11 @@ describe('mutex: acquire and release', () => {
     expect(world.store.keys()).toEqual([key]);
   });
 
-  it('P12 repeats a release whose answer was lost, and never rejects', async () => {
+  it('P12 repeats a release that failed or whose answer was lost, and never rejects', async () => {
     const world = new FakeWorld();
     const handle = await world.client().locks.mutex('m').acquire();
-    world.store.dropAnswers('txn', 2);
+    world.store.refuse('txn', 2);
+    world.store.dropAnswers('txn', 1);
     const release = outcome(handle.release());
     await world.clock.advance(2_000);
     expect(release).toMatchObject({ settled: true });
@@ -419,6 +420,57 @@ describe('mutex: acquire and release', () => {
     await world.clock.settle();
     expect(world.store.keys()).toEqual([]);
     expect(await client.locks.mutex('m').tryAcquire()).not.toBeNull();
+  });
+
+  it('P15 an abort while the request is on its way deletes the key after it arrived, not before', async () => {
+    const world = new FakeWorld();
+    const arrive = world.store.delayRequest('txn', lockPut);
+    const stop = new AbortController();
+    const client = world.client();
+    const acquiring = outcome(client.locks.mutex('m').acquire({ signal: stop.signal }));
+    await world.clock.settle();
+    stop.abort();
+    await world.clock.advance(2_000);
+    expect(acquiring.error).toMatchObject({ name: 'AbortError' });
+    expect(await client.locks.mutex('m').tryAcquire()).toBeNull(); // the place in the process is not free yet
+    arrive();
+    await world.clock.settle();
+    expect(world.store.keys()).toEqual([]);
+    expect(await client.locks.mutex('m').tryAcquire()).not.toBeNull();
+  });
+
+  it('P15 an abort at any moment around the grant leaves a held lock or nothing', async () => {
+    for (let turns = 0; turns < 24; turns += 1) {
+      const world = new FakeWorld();
+      const answer = world.store.holdAnswer('txn', lockPut);
+      const stop = new AbortController();
+      const acquiring = outcome(world.client().locks.mutex('m').acquire({ signal: stop.signal }));
+      await world.clock.settle();
+      answer();
+      for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+      stop.abort();
+      await world.clock.advance(2_000);
+      expect(acquiring.settled).toBe(true);
+      expect(world.store.keys()).toEqual(acquiring.value === undefined ? [] : [acquiring.value.key]);
+    }
+  });
+
+  it('P15 closing at any moment around the grant leaves nothing', async () => {
+    for (let turns = 0; turns < 24; turns += 1) {
+      const world = new FakeWorld();
+      const answer = world.store.holdAnswer('txn', lockPut);
+      const client = world.client();
+      const acquiring = outcome(client.locks.mutex('m').acquire());
+      await world.clock.settle();
+      answer();
+      for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+      const closed = client.close();
+      await world.clock.advance(6_000);
+      await closed;
+      expect(acquiring.value?.isHeld() ?? false).toBe(false);
+      expect(world.store.keys()).toEqual([]);
+      expect(world.store.liveLeases).toEqual([]);
+    }
   });
 
   it('P15 closing the client ends waiting and held locks, and leaves nothing behind', async () => {

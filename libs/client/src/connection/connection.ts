@@ -194,23 +194,20 @@ export class Connection {
 
   private async dialOne(endpoint: string): Promise<DialResult> {
     const { transports, keepalive, tls, metadata, dialTimeoutMs } = this.options;
-    let link: Link | undefined;
+    let made: Link | undefined;
     const onLost = (error: Error): void => {
-      if (link !== undefined) this.drop(link, error);
+      if (made !== undefined) this.drop(made, error);
     };
     try {
-      link = new Link(
-        endpoint,
-        transports,
-        { keepalive, onLost, ...(tls === undefined ? {} : { tls }) },
-        metadata,
-      );
+      const security = tls === undefined ? {} : { tls };
+      const link = new Link(endpoint, transports, { keepalive, onLost, ...security }, metadata);
+      made = link;
       const status = await link.probe(dialTimeoutMs);
       const clusterId = status.header?.cluster_id ?? 0n;
       if (!this.identity.matches(clusterId)) return { kind: 'foreign', link, status };
       return { kind: status.leader === 0n ? 'leaderless' : 'usable', link, status };
     } catch (caught) {
-      link.close();
+      made?.close();
       const error =
         caught instanceof Error ? caught : new TransportError(GrpcStatus.Unknown, String(caught), true);
       return { kind: 'failed', error };

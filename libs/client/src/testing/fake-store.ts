@@ -34,7 +34,7 @@ interface FakeLease {
 
 /** A fault for the next calls of one method. */
 interface Fault {
-  readonly kind: 'drop-answer' | 'refuse' | 'hold';
+  readonly kind: 'drop-answer' | 'refuse' | 'hold' | 'delay';
   left: number;
   /** Only calls for which this is true. */
   readonly when: (request: unknown) => boolean;
@@ -85,12 +85,12 @@ export class FakeStore implements KvStore, StreamHost {
 
   /** The next call is applied at once and answered only when the returned function is called. */
   holdAnswer(method: Method, when: (request: unknown) => boolean = () => true): () => void {
-    let release = (): void => undefined;
-    const held = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    this.addFault(method, { kind: 'hold', left: 1, when, held });
-    return release;
+    return this.addHold('hold', method, when);
+  }
+
+  /** The next call is on its way, and applied only when the returned function is called. */
+  delayRequest(method: Method, when: (request: unknown) => boolean = () => true): () => void {
+    return this.addHold('delay', method, when);
   }
 
   /** Nothing gets through, in neither direction; streams do not notice. Calls time out. */
@@ -107,6 +107,15 @@ export class FakeStore implements KvStore, StreamHost {
   /** All streams fail, as when the connection is lost. */
   cutStreams(error: ConclaveError = new UnavailableError('the connection was lost')): void {
     for (const stream of [...this.watchStreams, ...this.keepAliveStreams]) stream.fail(error);
+  }
+
+  /** The keep-alive streams that are open now delay their answers until the returned function is called. */
+  holdKeepAlives(): () => void {
+    const streams = [...this.keepAliveStreams];
+    for (const stream of streams) stream.hold();
+    return () => {
+      for (const stream of streams) stream.release();
+    };
   }
 
   expireLease(id: bigint): void {
@@ -282,6 +291,15 @@ export class FakeStore implements KvStore, StreamHost {
 
   // ---- inside ----
 
+  private addHold(kind: 'hold' | 'delay', method: Method, when: (request: unknown) => boolean): () => void {
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    this.addFault(method, { kind, left: 1, when, held });
+    return release;
+  }
+
   private addFault(method: Method, fault: Fault): void {
     this.faults.set(method, [...(this.faults.get(method) ?? []), fault]);
   }
@@ -306,6 +324,7 @@ export class FakeStore implements KvStore, StreamHost {
     const fault = this.takeFault(method, request);
     await Promise.resolve();
     if (fault?.kind === 'refuse') throw new UnavailableError(`${method} was refused`);
+    if (fault?.kind === 'delay') await fault.held;
     this.calls.push(method);
     let answer: T;
     try {

@@ -112,6 +112,8 @@ export class FakeWatchStream implements RequestStream<pb.WatchRequest> {
 /** A stream of keep-alive requests. */
 export class FakeKeepAliveStream implements RequestStream<pb.LeaseKeepAliveRequest> {
   private isOver = false;
+  /** Answers that are on their way, while the stream is held. */
+  private held: pb.LeaseKeepAliveResponse[] | undefined;
 
   constructor(
     private readonly host: StreamHost,
@@ -121,8 +123,22 @@ export class FakeKeepAliveStream implements RequestStream<pb.LeaseKeepAliveReque
   send(message: pb.LeaseKeepAliveRequest): void {
     this.host.later(() => {
       if (this.isOver) return;
-      this.observer.next({ header: this.host.header(), ID: message.ID, TTL: this.host.renew(message.ID) });
+      const answer = { header: this.host.header(), ID: message.ID, TTL: this.host.renew(message.ID) };
+      if (this.held === undefined) this.observer.next(answer);
+      else this.held.push(answer);
     });
+  }
+
+  /** Requests are done from now on, but their answers stay on their way. */
+  hold(): void {
+    this.held ??= [];
+  }
+
+  /** The answers arrive. */
+  release(): void {
+    const answers = this.held ?? [];
+    this.held = undefined;
+    for (const answer of answers) if (!this.isOver) this.observer.next(answer);
   }
 
   cancel(): void {

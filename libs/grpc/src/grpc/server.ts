@@ -45,6 +45,8 @@ export class GrpcServer {
   #closedBytesReceived = 0;
   #closedBytesSent = 0;
   #isDraining = false;
+  /** No call may run any more. */
+  #isClosed = false;
   #onEmpty: (() => void)[] = [];
 
   /** @throws RangeError when an option makes no sense. */
@@ -82,6 +84,10 @@ export class GrpcServer {
 
   /** Takes over a connection of a client. `firstBytes` were already read from it. */
   serve(pipe: Pipe, firstBytes: Uint8Array = noBytes): void {
+    if (this.#isClosed) {
+      pipe.destroy();
+      return;
+    }
     const connection = new ServerConnection(this.#core, pipe);
     this.#connections.add(connection);
     this.#connectionsAccepted++;
@@ -104,7 +110,7 @@ export class GrpcServer {
     const timer = this.runtime.after(graceMs, () => this.#closeAll());
     await this.#whenEmpty();
     timer.cancel();
-    this.#deadlines.close();
+    await this.close();
   }
 
   /** Cuts all calls and closes every connection. Resolves when that is done. */
@@ -134,6 +140,7 @@ export class GrpcServer {
   }
 
   #closeAll(): void {
+    this.#isClosed = true;
     for (const connection of this.#connections) connection.close(ErrorCode.NO_ERROR, 'the server is closing');
   }
 

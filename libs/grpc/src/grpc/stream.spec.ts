@@ -120,6 +120,7 @@ describe('streams', () => {
     await pair.runtime.settle();
     expect(client.error?.code).toBe(GrpcStatus.Internal);
     expect(server.cancelled).toBe(true);
+    pair.onStreamMessage = undefined;
     const [second, secondServer] = await opened(pair);
     second.stream.onMessage = () => {
       throw new Error('a defect of the callback');
@@ -128,7 +129,10 @@ describe('streams', () => {
     await pair.runtime.settle();
     expect(second.error?.code).toBe(GrpcStatus.Canceled);
     expect(secondServer.cancelled).toBe(true);
-    expect(pair.defects.map(String)).toEqual(['Error: a defect of the method', 'Error: a defect of the callback']);
+    expect(pair.defects.map(String)).toEqual([
+      'Error: a defect of the method',
+      'Error: a defect of the callback',
+    ]);
   });
 
   it('refuses to send after halfClose', async () => {

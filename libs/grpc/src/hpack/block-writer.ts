@@ -1,9 +1,14 @@
 import { huffmanEncode, huffmanLength } from './huffman.js';
 
+/** When strings are Huffman coded; `shorter`: only where that saves octets. */
+export type HuffmanUse = 'shorter' | 'always' | 'never';
+
 /** Writes the primitives of header blocks (RFC 7541 section 5) into a buffer of its own that grows. */
 export class BlockWriter {
   buffer = Buffer.allocUnsafeSlow(256);
   length = 0;
+
+  constructor(private readonly huffman: HuffmanUse = 'shorter') {}
 
   /** Forgets what was written; the buffer is used again. */
   clear(): void {
@@ -27,11 +32,11 @@ export class BlockWriter {
     this.buffer[this.length++] = rest;
   }
 
-  /** Writes a string literal of latin1 characters, Huffman coded when that is shorter (section 5.2). */
+  /** Writes a string literal of latin1 characters (section 5.2). */
   string(text: string): void {
-    const coded = huffmanLength(text);
-    this.reserve(text.length + 8);
-    if (coded < text.length) {
+    const coded = this.huffman === 'never' ? Infinity : huffmanLength(text);
+    this.reserve((this.huffman === 'always' ? coded : text.length) + 8);
+    if (coded < text.length || this.huffman === 'always') {
       this.integer(0x80, 7, coded);
       this.length = huffmanEncode(text, this.buffer, this.length);
     } else {

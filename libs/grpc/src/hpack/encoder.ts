@@ -1,7 +1,7 @@
-import { BlockWriter } from './block-writer.js';
+import { BlockWriter, type HuffmanUse } from './block-writer.js';
 import { fieldSize } from './dynamic-table.js';
 import { EncoderTable } from './encoder-table.js';
-import { checkFields, indexingOf } from './field-policy.js';
+import { checkFields, type Indexing, indexingOf } from './field-policy.js';
 import { PreparedHeaders } from './prepared-headers.js';
 import { STATIC_BY_NAME, STATIC_ENTRIES } from './static-table.js';
 
@@ -21,14 +21,22 @@ interface Memo {
  */
 export class HpackEncoder {
   /** The block encoded last is `writer.buffer[0, writer.length)`, until the next call of {@link encode}. */
-  readonly writer = new BlockWriter();
+  readonly writer: BlockWriter;
   private readonly table: EncoderTable;
   private readonly memos = new Map<PreparedHeaders, Memo>();
   private pendingSize = -1;
   private pendingMin = -1;
 
-  /** @param tableSizeMax our own limit of the dynamic table, octets, whatever the peer allows. */
-  constructor(private readonly tableSizeMax = 4096) {
+  /**
+   * @param tableSizeMax our own limit of the dynamic table, octets, whatever the peer allows.
+   * @param indexing which names go into the dynamic table.
+   */
+  constructor(
+    private readonly tableSizeMax = 4096,
+    private readonly indexing: (name: string) => Indexing = indexingOf,
+    huffman: HuffmanUse = 'shorter',
+  ) {
+    this.writer = new BlockWriter(huffman);
     this.table = new EncoderTable(4096);
     if (tableSizeMax < 4096) this.setPeerTableSize(4096);
   }
@@ -100,7 +108,7 @@ export class HpackEncoder {
   private writeField(name: string, value: string): void {
     const writer = this.writer;
     const known = STATIC_BY_NAME.get(name);
-    const indexing = indexingOf(name);
+    const indexing = this.indexing(name);
     if (indexing === 'never') return this.writeLiteral(0x10, 4, this.nameIndex(name), name, value);
     const index = known?.values.get(value);
     if (index !== undefined) return writer.integer(0x80, 7, index);

@@ -75,8 +75,7 @@ export class FrameReader {
 
   /** Payload length of the frame at `position`, or -1 when it is too large and the handler was told. */
   private lengthAt(buffer: Buffer, position: number): number {
-    const length =
-      (buffer[position] << 16) | (buffer[position + 1] << 8) | buffer[position + 2];
+    const length = (buffer[position] << 16) | (buffer[position + 1] << 8) | buffer[position + 2];
     if (length <= this.maxFrameSize) return length;
     this.handler.frameTooLarge(length);
     return -1;
@@ -89,13 +88,6 @@ export class FrameReader {
       (buffer[position + 7] << 8) |
       buffer[position + 8];
     const start = position + FRAME_HEADER_BYTES;
-    this.handler.frame(
-      buffer[position + 3],
-      buffer[position + 4],
-      streamId,
-      buffer,
-      start,
-      start + length,
-    );
+    this.handler.frame(buffer[position + 3], buffer[position + 4], streamId, buffer, start, start + length);
   }
 }

@@ -156,7 +156,7 @@ export class HeaderReceiver {
   private onClosedStream(streamId: number): void {
     const { core } = this;
     // Late frames are in order after our own reset, and on a client after anything that it has forgotten.
-    if (core.isClient || core.closedStreams.wasReset(streamId) || streamId > core.drain.lastAccepted) return;
+    if (core.isClient || streamId > core.drain.lastAccepted || core.closedStreams.endReset(streamId)) return;
     if (core.closedStreams.wasEnded(streamId)) {
       return core.fail(ErrorCode.STREAM_CLOSED, `HEADERS on stream ${streamId}, which has ended`);
     }

@@ -161,8 +161,9 @@ export class Receiver implements FrameHandler {
     core.receiveFlow.discard(length);
     if (stream !== undefined) return core.streamError(stream, ErrorCode.STREAM_CLOSED);
     // Late frames are in order after our own reset, and on a client after anything that it has forgotten.
-    if (core.isClient || core.closedStreams.wasReset(streamId) || streamId > core.drain.lastAccepted) return;
-    core.refuse(streamId, ErrorCode.STREAM_CLOSED);
+    if (core.isClient || core.closedStreams.wasReset(streamId) || streamId > core.drain.lastAccepted) {
+      if (length === 0) core.count(Rate.EMPTY);
+    } else core.refuse(streamId, ErrorCode.STREAM_CLOSED);
   }
 
   private windowUpdate(streamId: number, buffer: Buffer, start: number, end: number): void {
@@ -200,7 +201,7 @@ export class Receiver implements FrameHandler {
         return core.fail(ErrorCode.PROTOCOL_ERROR, 'RST_STREAM on an idle stream');
       }
       // Resets cross: the peer's is in order while it cannot know of ours.
-      if (!core.closedStreams.wasReset(streamId)) core.count(Rate.PEER_RESET);
+      if (!core.closedStreams.endReset(streamId)) core.count(Rate.PEER_RESET);
       return;
     }
     core.stats.peerResets++;

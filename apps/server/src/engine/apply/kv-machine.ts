@@ -21,6 +21,16 @@ export interface KvEffect {
   readonly changes: ChangeSet | undefined;
 }
 
+/** What a put asks for, whichever way it was decoded. */
+export interface PutArguments {
+  readonly key: ByteString;
+  readonly value: Uint8Array;
+  readonly lease: bigint;
+  readonly prevKv: boolean;
+  readonly ignoreValue: boolean;
+  readonly ignoreLease: boolean;
+}
+
 /** Work that may be long: it yields between slices, and reads at the revision before go on meanwhile. */
 export type Slices<T> = Generator<void, T, void>;
 
@@ -50,10 +60,10 @@ export class KvMachine {
   }
 
   /** @throws ProtocolError LeaseNotFound, KeyNotFound */
-  put(request: etcdserverpb.PutRequest): KvEffect {
-    this.checkPut(request);
+  put(put: PutArguments): KvEffect {
+    this.checkPut(put);
     const txn = this.store.begin(this.onLeaseChange);
-    const body = this.putIn(txn, request);
+    const body = this.putIn(txn, put);
     return this.finish(txn, body);
   }
 
@@ -94,13 +104,13 @@ export class KvMachine {
     return { result: { error: undefined, revision: changes.revision, body }, changes };
   }
 
-  private putIn(txn: WriteTxn, request: etcdserverpb.PutRequest): Uint8Array {
-    const key = request.key.toString('latin1');
-    const previous = request.prev_kv || request.ignore_value ? txn.get(key) : undefined;
-    const value = request.ignore_value && previous !== undefined ? previous.value : request.value;
-    const lease = request.ignore_lease ? (txn.head(key)?.lease ?? 0n) : request.lease;
+  private putIn(txn: WriteTxn, put: PutArguments): Uint8Array {
+    const { key } = put;
+    const previous = put.prevKv || put.ignoreValue ? txn.get(key) : undefined;
+    const value = put.ignoreValue && previous !== undefined ? previous.value : put.value;
+    const lease = put.ignoreLease ? (txn.head(key)?.lease ?? 0n) : put.lease;
     txn.put(key, value, lease);
-    return putBody(request.prev_kv ? previous : undefined);
+    return putBody(put.prevKv ? previous : undefined);
   }
 
   private *deleteIn(txn: WriteTxn, request: etcdserverpb.DeleteRangeRequest): Slices<Uint8Array> {
@@ -110,10 +120,10 @@ export class KvMachine {
     return deleteRangeBody(cursor.deleted, cursor.previous);
   }
 
-  private checkPut(request: etcdserverpb.PutRequest): void {
-    if (request.lease !== 0n && !this.lessor.has(request.lease)) throw ProtocolError.of('LeaseNotFound');
-    if (!request.ignore_value && !request.ignore_lease) return;
-    if (this.store.head(request.key.toString('latin1')) === undefined) throw ProtocolError.of('KeyNotFound');
+  private checkPut(put: PutArguments): void {
+    if (put.lease !== 0n && !this.lessor.has(put.lease)) throw ProtocolError.of('LeaseNotFound');
+    if (!put.ignoreValue && !put.ignoreLease) return;
+    if (this.store.head(put.key) === undefined) throw ProtocolError.of('KeyNotFound');
   }
 
   private choosePath(request: etcdserverpb.TxnRequest): Path {
@@ -129,7 +139,7 @@ export class KvMachine {
   /** Everything that could fail is found here, before the first write: a transaction applies whole or not at all. */
   private checkPath(path: Path): void {
     for (const [position, { request: op }] of path.ops.entries()) {
-      if (op?.$case === 'request_put') this.checkPut(op.value);
+      if (op?.$case === 'request_put') this.checkPut(putArguments(op.value));
       if (op?.$case === 'request_range') this.store.checkRevision(rangeQuery(op.value).revision ?? 0);
       if (op?.$case === 'request_txn') this.checkPath(path.nested.get(position)!);
     }
@@ -154,7 +164,7 @@ export class KvMachine {
         return { operation: ResponseOperation.Range, revision: txn.currentRevision, body };
       }
       case 'request_put': {
-        const body = this.putIn(txn, op.value);
+        const body = this.putIn(txn, putArguments(op.value));
         return { operation: ResponseOperation.Put, revision: txn.currentRevision, body };
       }
       case 'request_delete_range': {
@@ -179,4 +189,15 @@ export class KvMachine {
     });
     return txnBody(path.succeeded, responses);
   }
+}
+
+function putArguments(request: etcdserverpb.PutRequest): PutArguments {
+  return {
+    key: request.key.toString('latin1'),
+    value: request.value,
+    lease: request.lease,
+    prevKv: request.prev_kv,
+    ignoreValue: request.ignore_value,
+    ignoreLease: request.ignore_lease,
+  };
 }

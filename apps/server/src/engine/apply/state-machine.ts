@@ -1,4 +1,4 @@
-import { etcdserverpb, ProtocolError, WireWriter } from '@conclave/protocol';
+import { etcdserverpb, ProtocolError, PutFields, WireWriter } from '@conclave/protocol';
 import type { Backend } from '../backend/backend.js';
 import type { Lessor } from '../lease/lessor.js';
 import { type ChangeSet, type MvccStore } from '../mvcc/mvcc-store.js';
@@ -31,6 +31,7 @@ export class StateMachine {
   onChanges: ((changes: ChangeSet) => void) | undefined;
   /** Called when a compaction was applied; its work is still to be done, in slices. */
   onCompacted: (() => void) | undefined;
+  private readonly putFields = new PutFields();
   /** The long command that is being applied, between two slices. */
   private running: Slices<KvEffect> | undefined;
   private readonly revokeListeners = new Map<bigint, (() => void)[]>();
@@ -89,7 +90,7 @@ export class StateMachine {
     const { payload } = command;
     switch (command.kind) {
       case CommandKind.Put:
-        return this.kv.put(etcdserverpb.PutRequest.decode(payload));
+        return this.kv.put(this.putFields.read(payload));
       case CommandKind.DeleteRange:
         return this.kv.deleteRange(etcdserverpb.DeleteRangeRequest.decode(payload));
       case CommandKind.Txn:

@@ -4,7 +4,7 @@
  * - `newer-format`: a newer version of the program wrote it.
  * - `foreign-file`: it is not a state file of this program.
  * - `damaged-file`: it is one, but it cannot be read.
- * - `no-space`: the disk or the file's fixed size is used up.
+ * - `no-space`: the disk, or this user's share of it, is full.
  * - `io`: reading or writing failed.
  */
 export type BackendErrorCode = 'newer-format' | 'foreign-file' | 'damaged-file' | 'no-space' | 'io';

@@ -228,29 +228,37 @@ export function describeBackendContract(name: string, make: HarnessMaker): void 
 
     it('reads what a plain map would hold, whatever lies in which layer', async () => {
       await fc.assert(
-        fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 150 }), fc.integer({ min: 1, max: 25 }), async (steps, rowsMax) => {
-          const harness = await start(rowsMax);
-          const runner = new Runner(harness);
-          await runner.run(steps);
-          compareAll(harness.backend, runner.model);
-          expect(harness.backend.applied).toEqual(runner.model.mark);
-        }),
+        fc.asyncProperty(
+          fc.array(step, { minLength: 20, maxLength: 150 }),
+          fc.integer({ min: 1, max: 25 }),
+          async (steps, rowsMax) => {
+            const harness = await start(rowsMax);
+            const runner = new Runner(harness);
+            await runner.run(steps);
+            compareAll(harness.backend, runner.model);
+            expect(harness.backend.applied).toEqual(runner.model.mark);
+          },
+        ),
         { numRuns: 30 },
       );
     });
 
     it('is after a crash exactly at one boundary that is flushed or later', async () => {
       await fc.assert(
-        fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 150 }), fc.integer({ min: 1, max: 25 }), async (steps, rowsMax) => {
-          const harness = await start(rowsMax);
-          const runner = new Runner(harness);
-          await runner.run(steps);
-          const flushed = harness.backend.flushed.index;
-          const survivor = await harness.reopen();
-          expect(survivor.applied.index).toBeGreaterThanOrEqual(flushed);
-          expect(survivor.flushed).toEqual(survivor.applied);
-          compareAll(survivor, runner.boundaries[survivor.applied.index]);
-        }),
+        fc.asyncProperty(
+          fc.array(step, { minLength: 20, maxLength: 150 }),
+          fc.integer({ min: 1, max: 25 }),
+          async (steps, rowsMax) => {
+            const harness = await start(rowsMax);
+            const runner = new Runner(harness);
+            await runner.run(steps);
+            const flushed = harness.backend.flushed.index;
+            const survivor = await harness.reopen();
+            expect(survivor.applied.index).toBeGreaterThanOrEqual(flushed);
+            expect(survivor.flushed).toEqual(survivor.applied);
+            compareAll(survivor, runner.boundaries[survivor.applied.index]);
+          },
+        ),
         { numRuns: 30 },
       );
     });

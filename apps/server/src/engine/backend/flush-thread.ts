@@ -90,7 +90,8 @@ export class FlushThread {
 
 function firstAnswer(worker: Worker): Promise<FlushAnswer> {
   return new Promise((resolve, reject) => {
-    const onExit = (): void => reject(new BackendError('io', 'The flush thread ended while it was starting.'));
+    const onExit = (): void =>
+      reject(new BackendError('io', 'The flush thread ended while it was starting.'));
     worker.once('error', reject);
     worker.once('exit', onExit);
     worker.once('message', (answer: FlushAnswer) => {

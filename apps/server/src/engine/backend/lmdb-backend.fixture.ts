@@ -11,10 +11,20 @@ export async function temporaryDirectory(): Promise<string> {
   return mkdtemp(join(tmpdir(), 'conclave-backend-'));
 }
 
-export function startLmdb(directory: string, options: Partial<LmdbBackendOptions> = {}): Promise<LmdbBackend> {
+export function startLmdb(
+  directory: string,
+  options: Partial<LmdbBackendOptions> = {},
+): Promise<LmdbBackend> {
   const mapBytes = 256 * 1024 * 1024;
   const logger = new SilentLogger();
-  return LmdbBackend.start({ directory, mapBytes, clock: new ManualClock(), disk: plainDisk, logger, ...options });
+  return LmdbBackend.start({
+    directory,
+    mapBytes,
+    clock: new ManualClock(),
+    disk: plainDisk,
+    logger,
+    ...options,
+  });
 }
 
 /** Waits for the flush in progress, and those that it leads to. */

@@ -27,9 +27,9 @@ export interface LmdbBackendOptions {
   /** Default `state.lmdb`. */
   readonly fileName?: string;
   /**
-   * Address space for the file and thereby its largest size in bytes. It costs nothing until it is used, and may
-   * differ from start to start. A flush replaces pages before it frees the old ones, so leave room: twice the quota
-   * and 1 GiB.
+   * Address space that is reserved for the file; it costs nothing until it is used, and may differ from start to
+   * start. Twice the quota and 1 GiB is enough, as a flush replaces pages before it frees the old ones. Beyond it the
+   * map grows, which works, but costs resident memory.
    */
   readonly mapBytes: number;
   readonly clock: Clock;

@@ -17,18 +17,10 @@ export function asBackendError(error: unknown, path: string): BackendError {
   const code = 'code' in cause && typeof cause.code === 'number' ? cause.code : 0;
   switch (code) {
     case MAP_FULL:
-      return new BackendError(
-        'no-space',
-        `The state file ${path} has reached its largest size. Compact the history and delete keys, ` +
-          'or start the member with a larger backend quota.',
-        { cause },
-      );
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
-      return new BackendError('no-space', `There is no space left on the disk of ${path}. Free some.`, {
-        cause,
-      });
+      return noSpace(path, cause);
     case INVALID:
     case VERSION_MISMATCH:
       return foreignFile(path, cause);
@@ -38,6 +30,11 @@ export function asBackendError(error: unknown, path: string): BackendError {
     default:
       return new BackendError('io', `The state file ${path} cannot be used: ${cause.message}`, { cause });
   }
+}
+
+export function noSpace(path: string, cause: Error): BackendError {
+  const message = `There is no space left on the disk of the state file ${path}. Free some, or enlarge the disk.`;
+  return new BackendError('no-space', message, { cause });
 }
 
 export function foreignFile(path: string, cause?: Error): BackendError {

@@ -98,8 +98,10 @@ export class LmdbReader {
 
   /** The rows of a table in a range, as one or two sources. */
   sources(table: number, from: ByteString, to: ByteString | undefined, reverse: boolean): RowSource[] {
-    const rows = new FileSource(this.tables.tables[table], rangeOf(rowBound(from), rowBound(to), reverse), this.at);
-    return this.latest.oddRows === 0 ? [rows] : [rows, this.oddSource(table, from, to, reverse)];
+    const hasOdd = this.latest.oddRows > 0;
+    const range = rangeOf(rowBound(from), rowBound(to), reverse);
+    const rows = new FileSource(this.tables.tables[table], range, this.at, hasOdd);
+    return hasOdd ? [rows, this.oddSource(table, from, to, reverse)] : [rows];
   }
 
   count(table: number, from: ByteString, to: ByteString | undefined): number {
@@ -162,7 +164,7 @@ export class LmdbReader {
     const start = oddRowKey(table, from);
     // The row that holds `to` holds keys below it, too: its end is the next possible row.
     const end = to === undefined ? String.fromCharCode(table + 1) : `${oddRowKey(table, to)}\0`;
-    const rows = new FileSource(this.tables.odd, rangeOf(start, end, reverse), this.at);
+    const rows = new FileSource(this.tables.odd, rangeOf(start, end, reverse), this.at, false);
     return new OddSource(rows, from, to, reverse);
   }
 }
@@ -190,14 +192,22 @@ function rangeOf(from: ByteString, to: ByteString | undefined, reverse: boolean)
     : { start: from, end: to, reverse, exclusiveStart: false, inclusiveEnd: false };
 }
 
-/** Rows of one database. */
+/**
+ * Rows of one database. lmdb has one buffer for all values: when two of these are read in turns, one `copies` its
+ * value before the other takes the buffer.
+ */
 class FileSource implements RowSource {
   key: ByteString = '';
   private bytes: Uint8Array | undefined = undefined;
   private readonly rows: Iterator<{ key: ByteString; value: Uint8Array }>;
   private isDone = false;
 
-  constructor(rows: Rows, range: Range, at: { transaction: Snapshot }) {
+  constructor(
+    rows: Rows,
+    range: Range,
+    at: { transaction: Snapshot },
+    private readonly copies: boolean,
+  ) {
     this.rows = rows.getRange({ ...range, ...at })[Symbol.iterator]();
   }
 
@@ -208,7 +218,7 @@ class FileSource implements RowSource {
       return false;
     }
     this.key = row.value.key;
-    this.bytes = row.value.value;
+    this.bytes = this.copies ? new Uint8Array(row.value.value) : row.value.value;
     return true;
   }
 

@@ -81,7 +81,7 @@ export function viewOf(buffer: Uint8Array): Uint8Array {
 
 export interface LmdbOptions {
   readonly path: string;
-  /** Address space for the file, and thereby its largest size in bytes. It costs nothing until it is used. */
+  /** Address space that is reserved for the file. It costs nothing until it is used; beyond it the map grows. */
   readonly mapBytes: number;
 }
 

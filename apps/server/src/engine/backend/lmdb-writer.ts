@@ -1,7 +1,8 @@
 import { assert } from '../platform/assert.js';
 import { readRedo, type RedoChunk, type RedoVisitor } from './arena.js';
 import { type AppliedMark, type ByteString } from './backend.js';
-import { asBackendError } from './lmdb-error.js';
+import { type BackendError } from './backend-error.js';
+import { asBackendError, noSpace } from './lmdb-error.js';
 import {
   type FileFigures,
   type LmdbTables,
@@ -11,6 +12,9 @@ import {
 } from './lmdb-tables.js';
 import { changeOddEntry, decodeOddRow, encodeOddRow } from './odd-row.js';
 import { encodeMark, isOddKey, oddRowKey, ODD_KEY_BYTES_MIN, TABLES } from './schema.js';
+import { canGrow } from './space-probe.js';
+
+const PROBE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** The log only grows at its end: its pages are filled, not split. */
 const APPEND = { append: true };
@@ -43,7 +47,7 @@ export class LmdbWriter {
       });
       return readFigures(this.tables);
     } catch (error) {
-      throw asBackendError(error, this.options.path);
+      throw this.diagnose(error, chunks);
     }
   }
 
@@ -51,13 +55,37 @@ export class LmdbWriter {
     await this.tables.root.close();
   }
 
+  private diagnose(error: unknown, chunks: readonly RedoChunk[]): BackendError {
+    const { path } = this.options;
+    const found = asBackendError(error, path);
+    if (found.code !== 'io') return found;
+    try {
+      // As much as the transaction may have wanted to write.
+      const bytes = chunks.reduce((sum, chunk) => sum + chunk.usedBytes, 0) * 2;
+      return canGrow(path, Math.min(bytes, PROBE_BYTES_MAX)) ? found : noSpace(path, found);
+    } catch {
+      return found;
+    }
+  }
+
   private writeRedo(chunks: readonly RedoChunk[]): void {
-    const { log } = this.tables;
     const last = TABLES.map(() => new Map<ByteString, Uint8Array | undefined>());
-    const position = [0, 0];
-    const visitor: RedoVisitor = {
+    readRedo(chunks, {
       put: (table, key, value) => last[table].set(key, value),
       delete: (table, key) => last[table].set(key, undefined),
+      appendLog: ignore,
+      deleteLog: ignore,
+    });
+    // Tables come first: they reuse the pages that they gave up in earlier flushes, and the log takes what follows.
+    // Were they mixed, reading a row of a table would map its neighbours, pages of the log, into resident memory.
+    for (let table = 0; table < last.length; table++) this.writeTable(table, last[table]);
+    readRedo(chunks, { put: ignore, delete: ignore, ...this.logWriter() });
+  }
+
+  private logWriter(): Pick<RedoVisitor, 'appendLog' | 'deleteLog'> {
+    const { log } = this.tables;
+    const position = [0, 0];
+    return {
       appendLog: (main, sub, row) => {
         position[0] = main;
         position[1] = sub;
@@ -70,8 +98,6 @@ export class LmdbWriter {
         log.removeSync(position);
       },
     };
-    readRedo(chunks, visitor);
-    for (let table = 0; table < last.length; table++) this.writeTable(table, last[table]);
   }
 
   private writeTable(table: number, changes: ReadonlyMap<ByteString, Uint8Array | undefined>): void {
@@ -102,4 +128,8 @@ export class LmdbWriter {
     this.scratch.set(value);
     return this.scratch.subarray(0, value.length);
   }
+}
+
+function ignore(): void {
+  // The other pass takes it.
 }

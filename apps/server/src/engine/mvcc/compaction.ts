@@ -14,12 +14,12 @@ interface DeadTombstone {
 
 /**
  * Removes what a compaction to C makes unreachable: every version that another one up to C replaced, and every
- * tombstone below C. A tombstone exactly at C stays until the next compaction, so that a watch from C sees the delete
- * (etcd #18089, #19179).
+ * tombstone below C. What happened exactly at C stays until the next compaction, tombstones too, so that a watch from C
+ * sees all of it (etcd #18089, #19179).
  *
  * It reads the log from the last compaction on, and never the index: a row up to C has replaced its `prev`, so `prev`
  * goes; a tombstone below C goes itself, and its head row with it unless the key was written again. The last
- * compaction's own revision is read once more, because a tombstone kept there is now below C.
+ * compaction's own revision is read once more, because what was kept there is now below C.
  *
  *     put a (2)   delete a (3)   put b (4)   put b (5)
  *     compact 3:  row 3 replaced row 2, which goes; tombstone 3 is exactly at 3 and stays
@@ -82,7 +82,7 @@ export class Compaction {
       }
       visited++;
       decodeLogRow(bytes, main, sub, row);
-      if (row.prevMain > 0) replaced.push(row.prevMain, row.prevSub);
+      if (row.prevMain > 0 && row.prevMain < target) replaced.push(row.prevMain, row.prevSub);
       if (row.tombstone && main < target) {
         tombstones.push({ main, sub, key: keyOfKeyValue(bytes, row.keyValueStart, row.keyValueEnd) });
       }

@@ -21,7 +21,11 @@ type Step =
   | { readonly kind: 'range'; readonly query: RangeQuery; readonly fraction: number; readonly rows: number };
 
 const key = fc.constantFrom('a', 'b', 'b\0', 'ba', 'c', 'd\xff', '\xff');
-const rangeEnd = fc.oneof({ weight: 2, arbitrary: fc.constant('') }, { weight: 1, arbitrary: fc.constant('\0') }, key);
+const rangeEnd = fc.oneof(
+  { weight: 2, arbitrary: fc.constant('') },
+  { weight: 1, arbitrary: fc.constant('\0') },
+  key,
+);
 const bounds = fc.tuple(key, rangeEnd).map(([from, end]) => rangeBounds(from, end));
 const lease = fc.constantFrom(0n, 0n, 1n, 0x7a6b_5c4d_3e2f_1011n, -5n);
 const put: fc.Arbitrary<NaiveWrite> = fc.record({
@@ -38,7 +42,13 @@ const query: fc.Arbitrary<RangeQuery> = fc.record({
   limit: fc.constantFrom(0, 0, 1, 2, 3, -1),
   countOnly: fc.boolean(),
   keysOnly: fc.boolean(),
-  sortTarget: fc.constantFrom(SortTarget.Key, SortTarget.Version, SortTarget.Create, SortTarget.Mod, SortTarget.Value),
+  sortTarget: fc.constantFrom(
+    SortTarget.Key,
+    SortTarget.Version,
+    SortTarget.Create,
+    SortTarget.Mod,
+    SortTarget.Value,
+  ),
   sortOrder: fc.constantFrom(SortOrder.None, SortOrder.Ascend, SortOrder.Descend),
   minMod: bound,
   maxMod: bound,
@@ -49,15 +59,26 @@ const fraction = fc.integer({ min: 0, max: 100 }).map((percent) => percent / 100
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 6,
-    arbitrary: fc.record({ kind: fc.constant('txn' as const), writes: fc.array(write, { minLength: 1, maxLength: 4 }) }),
+    arbitrary: fc.record({
+      kind: fc.constant('txn' as const),
+      writes: fc.array(write, { minLength: 1, maxLength: 4 }),
+    }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('compact' as const), fraction }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('slice' as const), rows: fc.constantFrom(1, 2, 5, 100) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('slice' as const), rows: fc.constantFrom(1, 2, 5, 100) }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('crash' as const), fraction }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('flush' as const) }) },
   {
     weight: 4,
-    arbitrary: fc.record({ kind: fc.constant('range' as const), query, fraction, rows: fc.integer({ min: 1, max: 4 }) }),
+    arbitrary: fc.record({
+      kind: fc.constant('range' as const),
+      query,
+      fraction,
+      rows: fc.integer({ min: 1, max: 4 }),
+    }),
   },
 );
 
@@ -85,7 +106,11 @@ class Member {
         this.crash(next.fraction);
         return;
       case 'range':
-        this.compareRange(next.query, Math.round(next.fraction * (this.model.currentRevision + 1)), next.rows);
+        this.compareRange(
+          next.query,
+          Math.round(next.fraction * (this.model.currentRevision + 1)),
+          next.rows,
+        );
         return;
     }
   }

@@ -110,6 +110,8 @@ export class MvccStore implements RangeSource, WriteTxnStore {
     const { state } = this;
     if (revision <= state.compactRevision) throw ProtocolError.of('Compacted');
     if (revision > state.currentRevision) throw ProtocolError.of('FutureRev');
+    // What the compaction before kept at its own revision is looked at again, also when it is not finished.
+    if (state.resumeMain === state.compactRevision) state.resumeSub = 0;
     state.compactRevision = revision;
     saveState(this.backend, state);
   }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -74,7 +74,7 @@ describe('a directory lock', () => {
     competitor.close();
     const lock = await acquiring;
     await lock.release();
-    const low = createServer();
+    const low = createServer((peer) => peer.resume());
     await new Promise<void>((up) => low.listen(join(root, 'lock-0000000000000000.sock'), up));
     await expect(DirectoryLock.acquire(root, logger)).rejects.toMatchObject({ code: 'in use' });
     await new Promise((down) => low.close(down));
@@ -101,7 +101,8 @@ describe('a directory lock', () => {
   });
 
   it('refuses what is not a writable directory, with the remedy', async () => {
-    const refused = DirectoryLock.acquire('/proc/1/nothing', logger);
+    writeFileSync(join(root, 'file'), '');
+    const refused = DirectoryLock.acquire(join(root, 'file', 'member'), logger);
     await expect(refused).rejects.toMatchObject({ code: 'not writable' });
     await expect(refused).rejects.toThrow(/Give it to the user/);
     if (process.getuid?.() === 0) return;

@@ -196,12 +196,10 @@ class OwnSocket {
   private greet(peer: Socket): void {
     peer.unref();
     peer.on('error', () => {});
-    if (this.held) {
-      peer.end('held\n');
-      return;
-    }
-    this.peers.add(peer);
     peer.on('close', () => this.peers.delete(peer));
+    peer.resume();
+    this.peers.add(peer);
+    if (this.held) peer.end('held\n');
   }
 }
 

@@ -136,3 +136,12 @@ export function parentPath(path: string): string {
 export function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
+
+/** Removes a file that may not be there. @throws DiskError for any other reason. */
+export async function removeIfThere(disk: Disk, path: string): Promise<void> {
+  try {
+    await disk.remove(path);
+  } catch (error) {
+    if (!(error instanceof DiskError) || error.code !== 'ENOENT') throw error;
+  }
+}

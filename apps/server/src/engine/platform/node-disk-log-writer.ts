@@ -33,7 +33,7 @@ export class NodeLogWriter implements LogWriter {
 
   constructor(private readonly listener: LogWriterListener) {
     const url = workerUrl(import.meta.url, './node-disk-log-thread.js');
-    this.worker = new Worker(url, { name: 'log', workerData: this.channel.memory });
+    this.worker = new Worker(url, { name: 'log', execArgv: [], workerData: this.channel.memory });
     this.ended = new Promise((resolve) => this.worker.once('exit', () => resolve()));
     this.worker.on('error', (error) => this.lost(error));
     this.worker.on('exit', () => this.lost(undefined));

@@ -89,7 +89,10 @@ export class NodeDisk implements Disk {
   }
 
   private start(): Worker {
-    const thread = new Worker(workerUrl(import.meta.url, './node-disk-file-thread.js'), { name: 'files' });
+    const thread = new Worker(workerUrl(import.meta.url, './node-disk-file-thread.js'), {
+      name: 'files',
+      execArgv: [],
+    });
     thread.on('message', (reply: FileReply) => this.settle(reply));
     thread.on('error', (error) => this.abandon('ETHREAD', error));
     thread.on('exit', () => this.abandon('ETHREAD'));

@@ -82,7 +82,10 @@ export class SimulatedInode {
   crash(choose: CrashChoice, random: Random | undefined): SimulatedInode {
     const survivor = this.clone();
     survivor.settle((versions, sector) => {
-      const mayBeGarbage = random !== undefined && this.isBlank(sector);
+      const isBlank = this.isBlank(sector);
+      const mayBeGarbage = random !== undefined && isBlank;
+      // Zeros over nothing: there is nothing to lose.
+      if (isBlank && !mayBeGarbage && versions.every((version) => version === zeroSector)) return 0;
       const choice = choose(versions.length + 1 + (mayBeGarbage ? 1 : 0));
       if (choice <= versions.length) return choice;
       versions.push(garbage(random!));
@@ -138,8 +141,8 @@ export class SimulatedInode {
     this.cache = grown(this.cache, Math.ceil(to / sectorBytes) * sectorBytes);
     const last = Math.floor((to - 1) / sectorBytes);
     for (let sector = Math.floor(from / sectorBytes); sector <= last; sector++) {
-      const content = this.cache.slice(sector * sectorBytes, (sector + 1) * sectorBytes);
-      const version = isZero(content) ? zeroSector : content;
+      const content = this.cache.subarray(sector * sectorBytes, (sector + 1) * sectorBytes);
+      const version = isZero(content) ? zeroSector : content.slice();
       const versions = this.dirty.get(sector);
       if (versions === undefined) this.dirty.set(sector, [version]);
       else versions.push(version);

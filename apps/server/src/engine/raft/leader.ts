@@ -164,7 +164,8 @@ export class Leader implements Role {
   #acknowledged(message: AppendReply): void {
     const progress = this.#tracker.get(message.from);
     if (progress === undefined) return;
-    assert(message.index <= this.#raft.log.lastIndex, 'a member acknowledges only what was sent');
+    // No honest member acknowledges what was never sent.
+    if (message.index > this.#raft.log.lastIndex) return this.#raft.refuseMessage();
     progress.recentActive = true;
     if (progress.acknowledged(message.index)) this.#maybeCommit();
   }
@@ -180,6 +181,7 @@ export class Leader implements Role {
   #heard(message: HeartbeatReply): void {
     const progress = this.#tracker.get(message.from);
     if (progress === undefined) return;
+    if (message.readSequence > this.#reads.sequence) return this.#raft.refuseMessage();
     progress.recentActive = true;
     progress.heard(this.#raft.log.lastIndex);
     if (message.readSequence <= progress.readAcknowledged) return;

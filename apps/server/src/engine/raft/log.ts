@@ -46,6 +46,7 @@ export class RaftLog {
     this.#applied = applied;
     this.#handedToApply = applied;
     for (const entry of entries) this.append(entry);
+    assert((baseIndex === 0) === (baseTerm === 0), 'the base is an entry, or the place before the first');
     assert(applied >= baseIndex, 'what the log has forgotten is applied');
     assert(commit >= applied, 'only committed entries are applied');
     assert(commit <= this.#lastIndex, 'every committed entry is in the log: it was lost or cut');

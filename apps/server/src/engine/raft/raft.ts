@@ -9,7 +9,7 @@ import { type MemberId, type Message, NO_MEMBER, type PreVote, type Vote } from 
 import { Outbox } from './outbox.js';
 import { type Role } from './role.js';
 import { Unstable } from './unstable.js';
-import { isAcceptable } from './validate-message.js';
+import { isAcceptable, isAnswer } from './validate-message.js';
 import { type ReadRejection, type ReadResult } from './work.js';
 
 /** The range from which the number before the first forwarded read is drawn. */
@@ -84,10 +84,9 @@ export class Raft {
   }
 
   step(message: Message): void {
-    if (!isAcceptable(message, this.id)) {
-      this.#refusedMessages += 1;
-      return;
-    }
+    if (!isAcceptable(message, this.id)) return this.refuseMessage();
+    // Only members were asked. A request may come from one that this member's configuration does not name yet.
+    if (isAnswer(message) && !this.configuration.isMember(message.from)) return this.refuseMessage();
     if (message.term < this.#term) return this.#answerLowerTerm(message);
     if (message.term > this.#term && !this.#admitHigherTerm(message)) return;
     if (message.kind === 'vote' || message.kind === 'pre-vote') this.#answerVote(message);
@@ -164,6 +163,11 @@ export class Raft {
   nextReadRequest(): number {
     this.#lastReadRequest += 1;
     return this.#lastReadRequest;
+  }
+
+  /** A message that no correct member sends was dropped. */
+  refuseMessage(): void {
+    this.#refusedMessages += 1;
   }
 
   rejectRead(request: bigint | number, reason: ReadRejection): void {

@@ -98,7 +98,7 @@ export class RawNode {
     return role.hasAppliedInTerm() && configuration.isSoleVoter(id);
   }
 
-  /** Whether `takeWork` would return anything. O(members). */
+  /** Whether `takeWork` has anything to return. O(members). */
   hasWork(): boolean {
     const { role, reads, outbox, log, unstable } = this.raft;
     return (

@@ -36,7 +36,7 @@ export interface RaftStatus {
   readonly persisted: number;
   readonly uncommittedBytes: number;
   readonly pendingReads: number;
-  /** Messages dropped because they were malformed or meant for another member. */
+  /** Messages dropped because no correct member sends them here. */
   readonly refusedMessages: number;
   readonly confState: ConfState;
   /** Empty unless this member leads. */

@@ -37,6 +37,20 @@ export function isAcceptable(message: Message, self: MemberId): boolean {
   }
 }
 
+/** Whether a message answers one of ours. */
+export function isAnswer(message: Message): boolean {
+  switch (message.kind) {
+    case 'pre-vote':
+    case 'vote':
+    case 'append':
+    case 'heartbeat':
+    case 'read-index':
+      return false;
+    default:
+      return true;
+  }
+}
+
 function isAcceptableAppend(message: Append): boolean {
   if (!isPosition(message.previousIndex, message.previousTerm)) return false;
   if (!isCounter(message.commit)) return false;

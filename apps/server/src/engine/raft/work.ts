@@ -42,7 +42,10 @@ export type ReadResult =
  */
 export type ReadRejection = 'no-leader' | 'leader-changed' | 'timeout';
 
-/** The role now, after one or more changes since the last `takeWork`. */
+/**
+ * The role now, after one or more changes since the last `takeWork`: compare the term to notice a leadership that was
+ * lost and won again in between.
+ */
 export interface RoleChange {
   readonly role: RoleName;
   readonly term: number;

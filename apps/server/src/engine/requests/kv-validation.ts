@@ -1,4 +1,4 @@
-import { etcdserverpb, ProtocolError } from '@conclave/protocol';
+import { etcdserverpb, ProtocolError, type PutFields } from '@conclave/protocol';
 import type { ByteString } from '../backend/backend.js';
 import { IntervalSet } from './interval-set.js';
 
@@ -18,6 +18,13 @@ export function validatePut(request: etcdserverpb.PutRequest): void {
   if (request.key.length === 0) throw ProtocolError.of('EmptyKey');
   if (request.ignore_value && request.value.length !== 0) throw ProtocolError.of('ValueProvided');
   if (request.ignore_lease && request.lease !== 0n) throw ProtocolError.of('LeaseProvided');
+}
+
+/** As {@link validatePut}, for a put that was read in place. */
+export function validatePutFields(put: PutFields): void {
+  if (put.keyLength === 0) throw ProtocolError.of('EmptyKey');
+  if (put.ignoreValue && put.valueLength !== 0) throw ProtocolError.of('ValueProvided');
+  if (put.ignoreLease && put.lease !== 0n) throw ProtocolError.of('LeaseProvided');
 }
 
 export function validateDeleteRange(request: etcdserverpb.DeleteRangeRequest): void {

@@ -1,7 +1,7 @@
-import { etcdserverpb, ProtocolError } from '@conclave/protocol';
+import { etcdserverpb, ProtocolError, PutFields } from '@conclave/protocol';
 import { CommandKind } from '../apply/command.js';
 import { decodeRequest } from './decode.js';
-import { isReadOnly, isSerializable, validateDeleteRange, validatePut, validateTxn } from './kv-validation.js';
+import { isReadOnly, isSerializable, validateDeleteRange, validatePutFields, validateTxn } from './kv-validation.js';
 import type { Method, MethodTable, Reply } from './method.js';
 import { rangeMethod } from './range.js';
 import { rangeStreamMethod } from './range-stream.js';
@@ -9,12 +9,15 @@ import type { RequestParts } from './request-parts.js';
 import type { SpaceQuota } from './space-quota.js';
 import { proposeAndReply, unary } from './unary.js';
 
+const putFields = new PutFields();
+const putDecoder = { decode: (bytes: Uint8Array) => putFields.read(bytes) };
+
 /** The KV service (etcd v3, "KV"). What is proposed is the request as it came. */
 export function kvMethods(parts: RequestParts, quota: SpaceQuota): MethodTable {
   const put = unary((bytes, reply) => {
-    const request = decodeRequest(etcdserverpb.PutRequest, bytes);
-    validatePut(request);
-    quota.admitPut(request);
+    const fields = decodeRequest(putDecoder, bytes);
+    validatePutFields(fields);
+    quota.admitPut(fields.keyLength + fields.valueLength);
     propose(parts, CommandKind.Put, bytes, reply);
   });
   const deleteRange = unary((bytes, reply) => {

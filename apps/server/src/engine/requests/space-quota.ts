@@ -16,8 +16,8 @@ export class SpaceQuota {
   constructor(private readonly parts: RequestParts) {}
 
   /** @throws ProtocolError NoSpace */
-  admitPut(request: etcdserverpb.PutRequest): void {
-    this.admit(putCost(request));
+  admitPut(keyAndValueBytes: number): void {
+    this.admit(putOverheadBytes + keyAndValueBytes);
   }
 
   /** @throws ProtocolError NoSpace */

@@ -23,25 +23,23 @@ import { assert } from '../platform/assert.js';
  * noticed), and what must still be readable if it is (damage and a crash during a write can be told apart, see
  * `scan.ts`). The first 48 bytes keep this meaning in every later format.
  *
- * Example: segment 1 holds its head in the bytes 0 to 135. Then term 2 is stored together with a vote for member 10,
- * commit 0, and one entry at index 1 with the command `hi`. That is record 2, 112 bytes at offset 136:
+ * Example: the head of segment 1 takes its first 144 bytes. Then term 2 is stored together with a vote for member 10, commit 0, and one
+ * entry at index 1 with the command `hi`. That is record 2, 112 bytes at offset 144:
  *
- *   43 57 41 4c  01  02  00 00    magic `CWAL`, format 1, type append
- *   01 00 00 00 00 00 00 00       segment 1
- *   88 00 00 00  3a 00 00 00      offset 136, payload of 58 bytes
- *   02 00 00 00 00 00 00 00       LSN 2
- *   01 00 00 00 00 00 00 00       record 1 is known to be durable
- *   d4 c3 b2 a1  @@HC@@      checksum of record 1 (here a1b2c3d4), header checksum
+ *   43 57 41 4c  01 02 00 00      magic `CWAL`, format 1, type 2 (append)
+ *   01 00 00 00  00 00 00 00      segment 1
+ *   90 00 00 00  3a 00 00 00      offset 144, payload of 58 bytes
+ *   02 00 00 00  00 00 00 00      LSN 2
+ *   01 00 00 00  00 00 00 00      record 1 is known to be durable
+ *   eb d4 06 ac  11 0c 2b cf      checksum of record 1, checksum of this header
  *   01 00 00 00  01 00 00 00      payload: flags 1 (a hard state is present), 1 entry
- *   02 00 00 00 00 00 00 00       hard state: term 2
- *   0a 00 00 00 00 00 00 00                   vote 10
- *   00 00 00 00 00 00 00 00                   commit 0
- *   01 00 00 00 00 00 00 00       index of the first entry: 1
- *   02 00 00 00 00 00 00 00       entry: term 2
- *   00 00 00 00  02 00 00 00             kind 0 (normal), 2 bytes of data
- *   68 69                                `hi`
- *   00 00                         zeros
- *   @@CR@@                   checksum
+ *   02 00 00 00  00 00 00 00        hard state: term 2
+ *   0a 00 00 00  00 00 00 00                    vote 10
+ *   00 00 00 00  00 00 00 00                    commit 0
+ *   01 00 00 00  00 00 00 00        index of the first entry: 1
+ *   02 00 00 00  00 00 00 00        entry: term 2
+ *   00 00 00 00  02 00 00 00               kind 0 (normal), 2 bytes of data
+ *   68 69 00 00  5b 09 6a 46               `hi`; then two zeros, and the checksum of the record
  */
 export const walFormat = 1;
 export const headerBytes = 48;

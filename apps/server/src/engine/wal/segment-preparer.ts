@@ -1,8 +1,7 @@
 import { assert } from '../platform/assert.js';
 import { type Clock, type Timer } from '../platform/clock.js';
-import { DiskError, joinPath, type Disk, type DiskFile } from '../platform/disk.js';
+import { DiskError, joinPath, removeIfThere, type Disk, type DiskFile } from '../platform/disk.js';
 import { temporaryName } from './segment-name.js';
-import { removeIfThere } from './sync-mark.js';
 
 const fillBytes = 1024 * 1024;
 const retryMs = 1000;

@@ -1,5 +1,5 @@
 import { type Timer } from '../platform/clock.js';
-import { DiskError, joinPath, type Disk } from '../platform/disk.js';
+import { DiskError, joinPath, removeIfThere, type Disk } from '../platform/disk.js';
 import { metadataBytes, readMetadata, writeMetadata } from './payload.js';
 import {
   headerBytes,
@@ -73,15 +73,6 @@ export async function readSyncMark(
   }
   checkOwner(path, readMetadata(source, headerBytes, metadataBytes), owner);
   return header.syncedLsn;
-}
-
-/** Removes a file that an interrupted attempt may have left. */
-export async function removeIfThere(disk: Disk, path: string): Promise<void> {
-  try {
-    await disk.remove(path);
-  } catch (error) {
-    if (!(error instanceof DiskError) || error.code !== 'ENOENT') throw error;
-  }
 }
 
 /** Renews the mark at a low rate: it costs two syncs, and only narrows what a damaged tail could hide. */

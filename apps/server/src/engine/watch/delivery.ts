@@ -12,7 +12,7 @@ import { type WatcherIndex } from './watcher-index.js';
  * Brings changes to the watchers of an index: first all changes of a revision are matched, then each watcher that was
  * touched is sent one response.
  *
- * Invariants: `touched` holds each watcher with a non-empty `matched` that this delivery filled, once, in the order in
+ * Invariants: `touched` holds each watcher with matched events that this delivery found, once, in the order in
  * which they were touched. Encoded events live in `arena` until none of them is needed any more.
  */
 export class Delivery {
@@ -42,8 +42,8 @@ export class Delivery {
         if (watcher.next > main || (tombstone ? watcher.noDelete : watcher.noPut)) continue;
         event ??= this.encode(change);
         if (watcher.prevKv && !event.wantsPrevious) this.wantPrevious(event);
-        if (watcher.matched.length === 0) this.touched.push(watcher);
-        watcher.matched.push(event);
+        if (watcher.matchedCount === 0) this.touched.push(watcher);
+        watcher.match(event);
         this.pendingEvents++;
         this.pendingBytes += event.plain.length;
       }
@@ -75,11 +75,11 @@ export class Delivery {
     this.gather();
     const { streams, writer } = this;
     for (const stream of streams) {
-      const { outbox } = stream;
-      writer.begin(stream);
-      for (let at = 0; at < outbox.length; at++) this.sendTo(outbox[at], end, header);
+      const { outbox, outboxCount } = stream;
+      stream.outboxCount = 0;
+      writer.begin(stream, outboxCount);
+      for (let at = 0; at < outboxCount; at++) this.sendTo(outbox[at], end, header);
       writer.flush();
-      outbox.length = 0;
     }
     streams.length = 0;
     this.touched.length = 0;
@@ -93,7 +93,7 @@ export class Delivery {
 
   /** Forgets everything matched and not sent. */
   abandon(): void {
-    for (const watcher of this.touched) watcher.matched.length = 0;
+    for (const watcher of this.touched) watcher.dropMatched(watcher.matchedCount);
     this.touched.length = 0;
     this.unresolved.length = 0;
     this.pendingBytes = 0;
@@ -104,37 +104,33 @@ export class Delivery {
   /** Sorts the touched watchers into the outboxes of their streams. */
   private gather(): void {
     for (const watcher of this.touched) {
-      const { outbox } = watcher.stream;
-      if (outbox.length === 0) this.streams.push(watcher.stream);
-      outbox.push(watcher);
+      const { stream } = watcher;
+      if (stream.outboxCount === 0) this.streams.push(stream);
+      stream.outbox[stream.outboxCount++] = watcher;
     }
   }
 
   private sendTo(watcher: Watcher, end: number, header: Uint8Array): void {
-    const { matched, stream } = watcher;
+    const { matched, matchedCount, stream } = watcher;
     if (watcher.isClosed) {
-      matched.length = 0;
+      watcher.dropMatched(matchedCount);
       return;
     }
     if (stream.isBlocked) {
       watcher.next = matched[0].main;
-      matched.length = 0;
+      watcher.dropMatched(matchedCount);
       this.held.push(watcher);
       return;
     }
-    let count = matched.length;
+    let count = matchedCount;
     while (count > 0 && matched[count - 1].main >= end) count--;
     if (count > 0) {
       this.writer.write(header, watcher, count);
       watcher.wasSent = true;
       this.eventsSent += count;
+      watcher.dropMatched(count);
     }
-    if (count === matched.length) {
-      matched.length = 0;
-      return;
-    }
-    matched.splice(0, count);
-    this.kept.push(watcher);
+    if (count < matchedCount) this.kept.push(watcher);
   }
 
   private encode(change: ChangeBytes): SharedEvent {

@@ -33,6 +33,8 @@ export class HeaderField {
   private raftTerm = -1;
   private clusterId = -1n;
   private memberId = -1n;
+  /** The encoded ids, which hardly ever change. */
+  private ids = new Uint8Array(0);
   private field = new Uint8Array(0);
 
   constructor(private readonly header: () => WatchHeader) {}
@@ -40,25 +42,29 @@ export class HeaderField {
   /** @param revision 0 leaves it out. */
   at(revision: number): Uint8Array {
     const { clusterId, memberId, raftTerm } = this.header();
-    const isSame = clusterId === this.clusterId && memberId === this.memberId && raftTerm === this.raftTerm;
-    if (isSame && revision === this.revision) return this.field;
-    let bodyBytes = 0;
-    if (clusterId !== 0n) bodyBytes += 1 + varint64Size(clusterId);
-    if (memberId !== 0n) bodyBytes += 1 + varint64Size(memberId);
+    const hasSameIds = clusterId === this.clusterId && memberId === this.memberId;
+    if (hasSameIds && raftTerm === this.raftTerm && revision === this.revision) return this.field;
+    if (!hasSameIds) {
+      this.clusterId = clusterId;
+      this.memberId = memberId;
+      this.ids = encodeIds(clusterId, memberId);
+    }
+    this.revision = revision;
+    this.raftTerm = raftTerm;
+    this.field = this.encode(revision, raftTerm);
+    return this.field;
+  }
+
+  private encode(revision: number, raftTerm: number): Uint8Array<ArrayBuffer> {
+    const { ids } = this;
+    let bodyBytes = ids.length;
     if (revision > 0) bodyBytes += 1 + varintSize(revision);
     if (raftTerm > 0) bodyBytes += 1 + varintSize(raftTerm);
     const field = new Uint8Array(2 + bodyBytes);
     field[0] = TAG_HEADER;
     field[1] = bodyBytes;
-    let at = 2;
-    if (clusterId !== 0n) {
-      field[at++] = TAG_CLUSTER_ID;
-      at = writeVarint64(field, at, clusterId);
-    }
-    if (memberId !== 0n) {
-      field[at++] = TAG_MEMBER_ID;
-      at = writeVarint64(field, at, memberId);
-    }
+    field.set(ids, 2);
+    let at = 2 + ids.length;
     if (revision > 0) {
       field[at++] = TAG_REVISION;
       at = writeVarint(field, at, revision);
@@ -67,13 +73,22 @@ export class HeaderField {
       field[at++] = TAG_RAFT_TERM;
       writeVarint(field, at, raftTerm);
     }
-    this.revision = revision;
-    this.raftTerm = raftTerm;
-    this.clusterId = clusterId;
-    this.memberId = memberId;
-    this.field = field;
     return field;
   }
+}
+
+function encodeIds(clusterId: bigint, memberId: bigint): Uint8Array<ArrayBuffer> {
+  const ids = new Uint8Array(2 + varint64Size(clusterId) + varint64Size(memberId));
+  let at = 0;
+  if (clusterId !== 0n) {
+    ids[at++] = TAG_CLUSTER_ID;
+    at = writeVarint64(ids, at, clusterId);
+  }
+  if (memberId !== 0n) {
+    ids[at++] = TAG_MEMBER_ID;
+    at = writeVarint64(ids, at, memberId);
+  }
+  return ids.slice(0, at);
 }
 
 /** Encodes a response that carries no events. */

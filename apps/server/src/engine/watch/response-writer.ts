@@ -24,14 +24,18 @@ export class ResponseWriter {
   private at = 0;
   private messages = 0;
   private stream: WatchStream | undefined = undefined;
+  /** The stream gets one response only, which may be the same as that of the stream before. */
+  private isSingle = false;
+  private readonly shared = new SharedResponse();
 
   /** @param fragmentBytes Responses that ask for it are split at this size. */
   constructor(private readonly fragmentBytes: number) {}
 
-  /** What is written from now on goes to `stream`; `flush` ends that. */
-  begin(stream: WatchStream): void {
+  /** What is written from now on, for `watchers` watchers, goes to `stream`; `flush` ends that. */
+  begin(stream: WatchStream, watchers: number): void {
     assert(this.stream === undefined, 'the chunk of the stream before was flushed');
     this.stream = stream;
+    this.isSingle = watchers === 1;
   }
 
   /**
@@ -40,6 +44,10 @@ export class ResponseWriter {
    */
   write(header: Uint8Array, watcher: Watcher, count: number): void {
     const { matched, prevKv } = watcher;
+    if (this.isSingle && count === 1) {
+      this.writeSingle(header, watcher, bytesOf(matched[0], prevKv));
+      return;
+    }
     let size = header.length + watcher.idField.length;
     for (let event = 0; event < count; event++) size += bytesOf(matched[event], prevKv).length;
     if (watcher.fragment && count > 1 && size >= this.fragmentBytes)
@@ -51,6 +59,23 @@ export class ResponseWriter {
   flush(): void {
     this.handOver();
     this.stream = undefined;
+  }
+
+  /** Many streams with one watch each, of the same id, get the very same bytes. */
+  private writeSingle(header: Uint8Array, watcher: Watcher, event: Uint8Array): void {
+    const { shared, stream } = this;
+    assert(stream !== undefined, 'a message is written for a stream');
+    if (shared.header !== header || shared.event !== event || shared.idField !== watcher.idField) {
+      this.message(header, watcher, 0, 1, header.length + watcher.idField.length + event.length, false, true);
+      shared.header = header;
+      shared.event = event;
+      shared.idField = watcher.idField;
+      shared.framed = this.slab.subarray(this.start, this.at);
+      shared.plain = shared.framed.subarray(GRPC_PREFIX_BYTES);
+      this.start = this.at;
+      this.messages = 0;
+    }
+    stream.take(stream.takesFrames ? shared.framed : shared.plain, 1);
   }
 
   private writeFragments(header: Uint8Array, watcher: Watcher, count: number): void {
@@ -79,6 +104,7 @@ export class ResponseWriter {
     to: number,
     size: number,
     isFragment: boolean,
+    isKept = false,
   ): void {
     this.reserve(GRPC_PREFIX_BYTES + size);
     const { slab } = this;
@@ -108,7 +134,7 @@ export class ResponseWriter {
     this.messages++;
     const stream = this.stream;
     assert(stream !== undefined, 'a message is written for a stream');
-    if (at - this.start >= CHUNK_BYTES || !stream.takesFrames) this.handOver();
+    if (!isKept && (at - this.start >= CHUNK_BYTES || !stream.takesFrames)) this.handOver();
   }
 
   private reserve(bytes: number): void {
@@ -124,8 +150,18 @@ export class ResponseWriter {
     if (messages === 0 || stream === undefined) return;
     this.start = at;
     this.messages = 0;
-    stream.take(this.slab, start, at, messages);
+    assert(stream.takesFrames || messages === 1, 'a sink without frames takes one message at a time');
+    stream.take(this.slab.subarray(stream.takesFrames ? start : start + GRPC_PREFIX_BYTES, at), messages);
   }
+}
+
+/** The last response that was written for a stream on its own, and what it was made of. */
+class SharedResponse {
+  header: Uint8Array | undefined = undefined;
+  event: Uint8Array | undefined = undefined;
+  idField: Uint8Array | undefined = undefined;
+  framed: Uint8Array = new Uint8Array(0);
+  plain: Uint8Array = new Uint8Array(0);
 }
 
 function bytesOf(event: SharedEvent, prevKv: boolean): Uint8Array {

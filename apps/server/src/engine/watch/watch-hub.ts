@@ -24,6 +24,10 @@ export interface WatchHubOptions {
   readonly progressIntervalMs?: number;
   /** Revisions in one response of a watcher that catches up, at most; default 1,000. */
   readonly catchUpRevisionsMax?: number;
+  /** Transactions with more changes are not notified inline, but read from the log in slices; default 1,024. */
+  readonly inlineChangesMax?: number;
+  /** Log rows read between two looks at the clock; default 512. */
+  readonly stepRows?: number;
 }
 
 /** Figures for metrics. */
@@ -40,9 +44,7 @@ export interface WatchStats {
 
 const PROGRESS_INTERVAL_MS = 10 * 60 * 1000;
 const CATCH_UP_REVISIONS = 1000;
-/** Transactions with more changes are not notified inline, but read from the log in slices. */
-const INLINE_CHANGES_MAX = 1024;
-/** Log rows between two looks at the clock. */
+const INLINE_CHANGES = 1024;
 const STEP_ROWS = 512;
 /** A call of `runCatchUp` ends after so many steps even if the clock stands still. */
 const STEPS_MAX = 64;
@@ -56,7 +58,7 @@ const STEPS_MAX = 64;
  *
  * Invariants: synced watchers were sent everything up to `notified`, and have `next` where they are not from then on.
  * `notified` <= the store's current revision; they differ only while the hub lags. An unsynced watcher becomes synced
- * when its `next` is above `notified`.
+ * when its `next` is above `notified`, and above the revision that a lagging hub has read in part.
  */
 export class WatchHub {
   /** Called when there is catching up to do and there was none before; the replica then calls `runCatchUp`. */
@@ -68,6 +70,8 @@ export class WatchHub {
   private readonly delivery: Delivery;
   private readonly reader: LogReader;
   private readonly change = new ChangeBytes();
+  private readonly inlineChangesMax: number;
+  private readonly stepRows: number;
   private notified: number;
   private watcherCount = 0;
   private syncedCount = 0;
@@ -78,6 +82,8 @@ export class WatchHub {
     private readonly options: WatchHubOptions,
   ) {
     this.notified = current.currentRevision;
+    this.inlineChangesMax = options.inlineChangesMax ?? INLINE_CHANGES;
+    this.stepRows = options.stepRows ?? STEP_ROWS;
     this.headerField = new HeaderField(options.header);
     const writer = new ResponseWriter(options.fragmentBytes);
     this.delivery = new Delivery(writer);
@@ -119,7 +125,7 @@ export class WatchHub {
       this.notified = set.revision;
       return;
     }
-    if (this.notified + 1 !== set.revision || set.count > INLINE_CHANGES_MAX) {
+    if (this.notified + 1 !== set.revision || !set.isComplete || set.count > this.inlineChangesMax) {
       this.lagBehind();
       return;
     }
@@ -141,7 +147,7 @@ export class WatchHub {
     for (let step = 0; step < STEPS_MAX && this.hasWork; step++) {
       if (step > 0 && clock.now() >= deadline) break;
       if (!this.isCurrent) this.lagStep();
-      if (this.catchUp.hasWork) this.catchUp.step(STEP_ROWS);
+      if (this.catchUp.hasWork) this.catchUp.step(this.stepRows);
     }
     this.isWorkWanted = this.hasWork;
     return this.isWorkWanted;
@@ -195,7 +201,7 @@ export class WatchHub {
   settle(watcher: Watcher): void {
     const { stream } = watcher;
     if (watcher.next < this.current.compactRevision) stream.cancelCompacted(watcher);
-    else if (watcher.next > this.notified) this.sync(watcher);
+    else if (watcher.next > this.horizon) this.sync(watcher);
     else if (stream.isBlocked) stream.park(watcher);
     else this.catchUp.enqueue(watcher);
   }
@@ -217,6 +223,11 @@ export class WatchHub {
     if (this.isWorkWanted) return;
     this.isWorkWanted = true;
     this.onWork?.();
+  }
+
+  /** The newest revision that a watcher must have behind it to become synced. */
+  private get horizon(): number {
+    return this.reader.isAtBoundary ? this.notified : this.notified + 1;
   }
 
   private sync(watcher: Watcher): void {
@@ -254,6 +265,7 @@ export class WatchHub {
     const { reader, delivery, current: store } = this;
     if (this.index.size === 0) {
       this.notified = store.currentRevision;
+      reader.seek(this.notified + 1);
       return;
     }
     if (reader.main < store.compactRevision) {
@@ -262,7 +274,7 @@ export class WatchHub {
     }
     assert(reader.main === this.notified + 1, 'the hub goes on after what it notified last');
     const revision = reader.main;
-    const next = reader.read(store, this.index, revision + 1, STEP_ROWS, Number.POSITIVE_INFINITY);
+    const next = reader.read(store, this.index, revision + 1, this.stepRows, Number.POSITIVE_INFINITY);
     if (next <= revision) return;
     this.notified = revision;
     delivery.send(next, this.headerAt(revision));
@@ -274,6 +286,7 @@ export class WatchHub {
     const next = this.notified + 1;
     this.delivery.abandon();
     this.notified = this.current.currentRevision;
+    this.reader.seek(this.notified + 1);
     for (const stream of this.streams) {
       for (const watcher of [...stream.watchers.values()]) {
         if (!watcher.isSynced) continue;

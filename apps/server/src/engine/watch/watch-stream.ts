@@ -3,7 +3,6 @@ import { isEmptyRange, type RangeBounds, rangeBounds } from '../mvcc/range-bound
 import { assert } from '../platform/assert.js';
 import { type Timer } from '../platform/clock.js';
 import { type ControlResponse } from './response-bytes.js';
-import { GRPC_PREFIX_BYTES } from './response-writer.js';
 import { type WatchHub } from './watch-hub.js';
 import { type WatchSink } from './watch-sink.js';
 import { Watcher } from './watcher.js';
@@ -31,8 +30,9 @@ export class WatchStream {
   isClosed = false;
   /** The sink takes framed chunks of several messages. */
   readonly takesFrames: boolean;
-  /** Used by a delivery while it sends. */
+  /** Used by a delivery while it sends; the first `outboxCount` are valid. */
   readonly outbox: Watcher[] = [];
+  outboxCount = 0;
   private parked: Watcher[] = [];
   private nextId = 0n;
   private progressTimer: Timer | undefined = undefined;
@@ -149,16 +149,11 @@ export class WatchStream {
     this.sendControl({ id: watcher.id, canceled: true, compactRevision }, 0);
   }
 
-  /** Part of the writer: takes framed responses. */
-  take(slab: Buffer, start: number, end: number, messages: number): void {
+  /** Part of the writer: takes responses, behind their prefixes if `takesFrames`, else one message without. */
+  take(chunk: Uint8Array, messages: number): void {
     if (this.isClosed) return;
     const { sink } = this;
-    let accepts: boolean;
-    if (sink.sendFramed !== undefined) accepts = sink.sendFramed(slab.subarray(start, end), messages);
-    else {
-      assert(messages === 1, 'a sink without frames takes one message at a time');
-      accepts = sink.send(slab.subarray(start + GRPC_PREFIX_BYTES, end));
-    }
+    const accepts = sink.sendFramed !== undefined ? sink.sendFramed(chunk, messages) : sink.send(chunk);
     if (!accepts) this.isBlocked = true;
   }
 

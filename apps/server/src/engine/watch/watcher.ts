@@ -24,7 +24,7 @@ const TAG_WATCH_ID = 0x10;
  *
  * Invariants: every matching event below `next` was sent, none from `next` on. A synced watcher is in the hub's index
  * and is sent what comes inline; an unsynced one is parked, queued for catching up, or in a group of those that catch
- * up just now. `matched` holds events found but not yet sent.
+ * up just now. `matched` holds the events that were found and not yet sent.
  */
 export class Watcher {
   readonly bounds: RangeBounds;
@@ -45,7 +45,9 @@ export class Watcher {
   /** The group of an index that it is in, and where. */
   group: WatcherGroup | undefined = undefined;
   slot = 0;
+  /** The first `matchedCount` are valid: an array that keeps its length need not be allocated for each event. */
   readonly matched: SharedEvent[] = [];
+  matchedCount = 0;
 
   constructor(
     readonly stream: WatchStream,
@@ -63,10 +65,32 @@ export class Watcher {
     this.progressNotify = options.progressNotify;
     this.idField = watchIdField(options.id);
   }
+
+  match(event: SharedEvent): void {
+    this.matched[this.matchedCount++] = event;
+  }
+
+  /** Forgets the first `count` matched events. */
+  dropMatched(count: number): void {
+    const { matched } = this;
+    this.matchedCount -= count;
+    if (this.matchedCount > 0) matched.splice(0, count);
+    else if (matched.length > MATCHED_KEPT) matched.length = 0;
+  }
 }
+
+/** Above this `matched` does not keep its length. */
+const MATCHED_KEPT = 32;
+
+/** Small ids share their field, so that the same id is recognised by identity. */
+const SMALL_IDS: readonly Uint8Array[] = Array.from({ length: 128 }, (_, id) => encodeIdField(BigInt(id)));
 
 /** The field `WatchResponse.watch_id`. */
 export function watchIdField(id: bigint): Uint8Array {
+  return id >= 0n && id < 128n ? SMALL_IDS[Number(id)] : encodeIdField(id);
+}
+
+function encodeIdField(id: bigint): Uint8Array {
   if (id === 0n) return new Uint8Array(0);
   const field = new Uint8Array(1 + varint64Size(id));
   field[0] = TAG_WATCH_ID;

@@ -80,8 +80,8 @@ export async function startHttpHarness(rules: Partial<AccessRules> = {}): Promis
     close: async () => {
       server.close();
       metrics.close();
-      front.close();
       await application?.close();
+      await front.close();
     },
   };
 }

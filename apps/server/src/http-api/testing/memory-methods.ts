@@ -23,6 +23,8 @@ export class MemoryMethods {
   readonly watches: ResponseStream[] = [];
   tokens: (string | undefined)[] = [];
   cancelled = 0;
+  /** Calls that are never answered. */
+  waiting = 0;
   halfClosed = 0;
   /** Set: reads fail with this. */
   rangeError: ProtocolError | undefined;
@@ -97,6 +99,7 @@ export class MemoryMethods {
       kind: 'unary',
       call: (request, context) => {
         v3lockpb.LockRequest.decode(request);
+        this.waiting++;
         context.onCancel = () => void this.cancelled++;
       },
     };

@@ -1,4 +1,4 @@
-import { choice, text, toggle, urlList, wholeNumber } from '../flag.js';
+import { choice, text, toggle, urlList } from '../flag.js';
 
 /** How a member finds its cluster, and what it tells the others about itself. */
 export const clusteringFlags = {
@@ -30,15 +30,11 @@ export const clusteringFlags = {
     'strict-reconfig-check',
     true,
     'Refuse changes of the membership that would lose the quorum.',
+    { withoutEffect: 'such changes are always refused' },
   ),
-  preVote: toggle('pre-vote', true, 'Ask whether a campaign could be won before starting it.'),
-  maxLearners: wholeNumber(
-    'max-learners',
-    1,
-    { min: 1, max: 100, unit: 'members' },
-    'Most learners at a time.',
-    { aliases: ['experimental-max-learners'] },
-  ),
+  preVote: toggle('pre-vote', true, 'Ask whether a campaign could be won before starting it.', {
+    withoutEffect: 'members always ask first',
+  }),
   autoCompactionMode: choice(
     'auto-compaction-mode',
     'periodic',

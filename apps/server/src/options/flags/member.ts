@@ -46,7 +46,7 @@ export const memberFlags = {
   ),
   maxConcurrentStreams: wholeNumber(
     'max-concurrent-streams',
-    4_294_967_295,
+    16_384,
     { min: 1, max: 4_294_967_295, unit: 'streams' },
     'Most streams that one client connection may have open at a time.',
   ),

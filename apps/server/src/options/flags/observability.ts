@@ -1,6 +1,8 @@
 import { choice, duration, text, textList, toggle, urlList, wholeNumber } from '../flag.js';
 
 const dayMs = 86_400_000;
+const slowRequests = 'slow requests show in the metrics, not in the log';
+const compactionPace = 'compaction yields to requests by the time it takes, not by a count';
 
 /** Logs and metrics. */
 export const observabilityFlags = {
@@ -24,14 +26,14 @@ export const observabilityFlags = {
     '100ms',
     { min: 0, max: dayMs },
     'Requests that take longer to apply are logged.',
-    { aliases: ['experimental-warning-apply-duration'] },
+    { aliases: ['experimental-warning-apply-duration'], withoutEffect: slowRequests },
   ),
   warningUnaryRequestDuration: duration(
     'warning-unary-request-duration',
     '300ms',
     { min: 0, max: dayMs },
     'Unary requests that take longer are logged.',
-    { aliases: ['experimental-warning-unary-request-duration'] },
+    { aliases: ['experimental-warning-unary-request-duration'], withoutEffect: slowRequests },
   ),
 } as const;
 
@@ -42,14 +44,14 @@ export const tuningFlags = {
     1_000,
     { min: 1, max: 1_000_000, unit: 'revisions' },
     'Revisions that compaction deletes before it yields.',
-    { aliases: ['experimental-compaction-batch-limit'] },
+    { aliases: ['experimental-compaction-batch-limit'], withoutEffect: compactionPace },
   ),
   compactionSleepInterval: duration(
     'compaction-sleep-interval',
     '10ms',
     { min: 0, max: 60_000 },
     'Pause between two such batches.',
-    { aliases: ['experimental-compaction-sleep-interval'] },
+    { aliases: ['experimental-compaction-sleep-interval'], withoutEffect: compactionPace },
   ),
   watchProgressNotifyInterval: duration(
     'watch-progress-notify-interval',
@@ -61,7 +63,8 @@ export const tuningFlags = {
   unsafeNoFsync: toggle(
     'unsafe-no-fsync',
     false,
-    'Do not wait for the disk. UNSAFE: a crash of the machine loses acknowledged writes and can diverge members.',
+    'Do not wait for the disk.',
+    { withoutEffect: 'a write is acknowledged only when it is on the disk' },
   ),
   configFile: text(
     'config-file',

@@ -94,7 +94,9 @@ export class NaiveStore {
     inRange.sort((left, right) => order(left.key, right.key));
     const count = inRange.length;
     if (query.countOnly === true) return { kvs: [], count, more: false };
-    const isFiltered = [query.minMod, query.maxMod, query.minCreate, query.maxCreate].some((bound) => (bound ?? 0) !== 0);
+    const isFiltered = [query.minMod, query.maxMod, query.minCreate, query.maxCreate].some(
+      (bound) => (bound ?? 0) !== 0,
+    );
     const fetched =
       limit > 0 && sortOrder === SortOrder.None && !isFiltered ? inRange.slice(0, limit + 1) : inRange;
     const kept = fetched.filter((kv) => passes(kv, query));
@@ -107,9 +109,8 @@ export class NaiveStore {
   /** The log rows that are left when a compaction to `compactRevision` is finished. */
   survivors(): NaiveEvent[] {
     return this.events.filter((event) => {
-      if (event.main > this.compactRevision) return true;
-      if (this.newestAt(event.key, this.compactRevision) !== event) return false;
-      return event.value !== undefined || event.main === this.compactRevision;
+      if (event.main >= this.compactRevision) return true;
+      return event.value !== undefined && this.newestAt(event.key, this.compactRevision) === event;
     });
   }
 
@@ -125,6 +126,8 @@ export class NaiveStore {
       if (event.main > revision) continue;
       if (event.main <= this.compactRevision && keep.size > 0 && !keep.has(event)) continue;
       if (event.main === this.compactRevision && event.value === undefined) continue;
+      // etcd refuses a transaction that changes a key twice, so that its own revision has no more to skip.
+      if (event.main === this.compactRevision && this.newestAt(event.key, event.main) !== event) continue;
       const tombstone = event.value === undefined;
       const revisionKey = Buffer.alloc(tombstone ? 18 : 17, 't');
       revisionKey.writeBigUInt64BE(BigInt(event.main), 0);
@@ -137,7 +140,8 @@ export class NaiveStore {
 
   /** The protobuf bytes that etcd stores for a change. */
   encode(event: NaiveEvent): Uint8Array {
-    if (event.value === undefined) return encodeKeyValue({ key: event.key, create: 0, mod: 0, version: 0, value: '', lease: 0n });
+    if (event.value === undefined)
+      return encodeKeyValue({ key: event.key, create: 0, mod: 0, version: 0, value: '', lease: 0n });
     let state: NaiveKeyValue | undefined;
     for (const other of this.events) {
       if (other.key === event.key) state = other.value === undefined ? undefined : next(state, other);
@@ -168,11 +172,24 @@ export function encodeKeyValue(kv: NaiveKeyValue): Uint8Array {
   }).finish();
 }
 
-function next(before: NaiveKeyValue | undefined, { key, main, value = '', lease }: NaiveEvent): NaiveKeyValue {
-  return { key, create: before?.create ?? main, mod: main, version: (before?.version ?? 0) + 1, value, lease };
+function next(
+  before: NaiveKeyValue | undefined,
+  { key, main, value = '', lease }: NaiveEvent,
+): NaiveKeyValue {
+  return {
+    key,
+    create: before?.create ?? main,
+    mod: main,
+    version: (before?.version ?? 0) + 1,
+    value,
+    lease,
+  };
 }
 
-function passes(kv: NaiveKeyValue, { minMod = 0, maxMod = 0, minCreate = 0, maxCreate = 0 }: RangeQuery): boolean {
+function passes(
+  kv: NaiveKeyValue,
+  { minMod = 0, maxMod = 0, minCreate = 0, maxCreate = 0 }: RangeQuery,
+): boolean {
   if (maxMod !== 0 && kv.mod > maxMod) return false;
   if (minMod !== 0 && kv.mod < minMod) return false;
   if (maxCreate !== 0 && kv.create > maxCreate) return false;

@@ -26,6 +26,10 @@ export class Configuration {
     this.members = [...new Set([...this.#voters, ...confState.learners])];
   }
 
+  isMember(member: MemberId): boolean {
+    return this.members.includes(member);
+  }
+
   isVoter(member: MemberId): boolean {
     return this.#voters.has(member);
   }

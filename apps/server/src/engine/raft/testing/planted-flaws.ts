@@ -1,6 +1,7 @@
 import { RaftLog } from '../log.js';
 import { Raft } from '../raft.js';
 import { ReadOnly } from '../read-only.js';
+import { Progress } from '../tracker/progress.js';
 import { Tracker } from '../tracker/tracker.js';
 import { Unstable } from '../unstable.js';
 import { type Property } from './checker.js';
@@ -77,6 +78,22 @@ export const PLANTED_FLAWS: readonly PlantedFlaw[] = [
         return confirm.call(this, sequence > 0 ? this.sequence : 0);
       });
     },
+  },
+  {
+    name: 'entries are applied before they are durable on the member',
+    plant: () => {
+      const takeCommitted = RaftLog.prototype.takeCommitted;
+      return replace(RaftLog.prototype, 'takeCommitted', function (this: RaftLog) {
+        return takeCommitted.call(this, this.lastIndex);
+      });
+    },
+  },
+  {
+    name: 'the answer to a heartbeat counts as an acknowledgement of all that was sent',
+    plant: () =>
+      replace(Progress.prototype, 'heard', function (this: Progress) {
+        this.acknowledged(this.next - 1);
+      }),
   },
   {
     name: 'a vote goes to a log that is behind',

@@ -52,7 +52,11 @@ export class SimulatedCluster {
   readonly #steps: number;
   readonly #isOrdered: boolean;
   readonly #lossOneIn: number;
+  /** Whether members act on a message soon, so that the protocol gets far between two faults. */
+  readonly #isPrompt: boolean;
   readonly #network: Message[] = [];
+  /** The member whose clock runs at a quarter of the others' speed. */
+  readonly #slowClock: MemberId;
   readonly #cut = new Set<MemberId>();
   #nextRequest = 1;
   #nextCommand = 1;
@@ -62,7 +66,9 @@ export class SimulatedCluster {
     this.#checker = new Checker(members, ignored);
     this.#steps = steps;
     this.#isOrdered = this.#random.oneIn(2);
-    this.#lossOneIn = this.#random.pick([4, 10, 50]);
+    this.#lossOneIn = this.#random.pick([5, 20, 100]);
+    this.#isPrompt = !this.#random.oneIn(4);
+    this.#slowClock = BigInt(1 + this.#random.below(2 * members));
     this.#weights = drawWeights(this.#random);
     const ids = Array.from({ length: members }, (_, at) => BigInt(at + 1));
     const confState: ConfState = {
@@ -98,10 +104,14 @@ export class SimulatedCluster {
     if (!member.isUp) return;
     if ((dice -= turn) < 0) this.#turn(member);
     else if ((dice -= persist) < 0) this.#send(member, member.persist());
-    else if ((dice -= tick) < 0) member.node.tick();
+    else if ((dice -= tick) < 0) this.#tick(member);
     else if ((dice -= propose) < 0) this.#propose(member);
     else member.read(this.#nextRequest++);
     this.#checkMember(member);
+  }
+
+  #tick(member: SimulatedMember): void {
+    if (member.id !== this.#slowClock || this.#random.oneIn(4)) member.node.tick();
   }
 
   #fault(member: SimulatedMember): void {
@@ -116,6 +126,9 @@ export class SimulatedCluster {
         break;
       case 4:
         this.#cut.add(member.id);
+        for (const other of this.#members) {
+          if (other.isUp && other !== member && this.#random.oneIn(2)) other.node.leaderUnreachable();
+        }
         break;
       case 5:
       case 6:
@@ -186,6 +199,11 @@ export class SimulatedCluster {
     if (!member.isUp || this.#cut.has(member.id)) return;
     member.node.step(message);
     this.#checkMember(member);
+    if (this.#isPrompt && this.#random.oneIn(2)) {
+      this.#turn(member);
+      if (this.#random.oneIn(2)) this.#send(member, member.persist());
+      this.#checkMember(member);
+    }
   }
 
   #checkMember(member: SimulatedMember): void {
@@ -229,7 +247,10 @@ export class SimulatedCluster {
           isMoving = true;
         }
       }
-      for (const message of this.#network.splice(0)) this.#deliver(message);
+      for (const message of this.#network.splice(0)) {
+        this.#deliver(message);
+        isMoving = true;
+      }
     }
   }
 }
@@ -239,7 +260,7 @@ function drawWeights(random: SeededRandom): Weights {
     turn: 20 + random.below(40),
     persist: 10 + random.below(30),
     deliver: 40 + random.below(80),
-    tick: 8 + random.below(25),
+    tick: 15 + random.below(60),
     propose: 1 + random.below(15),
     read: 1 + random.below(random.oneIn(3) ? 60 : 10),
     fault: 1 + random.below(5),

@@ -2,7 +2,7 @@ import { type RaftConfig } from '../config.js';
 import { type ConfState, type MemberId, type Message } from '../message.js';
 import { type Raft } from '../raft.js';
 import { RawNode } from '../raw-node.js';
-import { type PersistBatch } from '../work.js';
+import { type PersistBatch, type Work } from '../work.js';
 import { type Checker, type Observed } from './checker.js';
 import { type SeededRandom } from './seeded-random.js';
 import { SimulatedDisk } from './simulated-disk.js';
@@ -13,6 +13,11 @@ export interface HostFlaws {
   readonly sendsBeforePersist?: boolean;
   /** Batches are acknowledged when they were taken. */
   readonly acknowledgesBeforePersist?: boolean;
+}
+
+function isNothing({ persist, messages, committed, reads, roleChange }: Work): boolean {
+  const count = messages.length + committed.length + reads.length;
+  return count === 0 && persist === undefined && roleChange === undefined;
 }
 
 /** The production core, with its state open to the checker. */
@@ -57,8 +62,9 @@ export class SimulatedMember implements Observed {
 
   /** The end of a turn. Returns the messages that leave now. */
   turn(): readonly Message[] {
-    if (!this.node.hasWork()) return [];
+    const hadWork = this.node.hasWork();
     const work = this.node.takeWork();
+    if (hadWork === isNothing(work)) throw new Error('hasWork announces exactly what takeWork returns');
     const leaving: Message[] = [...work.messages];
     if (work.persist !== undefined) {
       this.#checker.appended(this, work.persist.entries);

@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest';
+import { Inflights } from './inflights.js';
+import { Progress } from './progress.js';
+
+function progressAt(next: number): Progress {
+  return new Progress(2n, false, next, new Inflights(2, 1000));
+}
+
+describe('Progress', () => {
+  it('probes with one append at a time, and replicates once it is answered', () => {
+    const progress = progressAt(8);
+    expect(progress.isPaused()).toBe(false);
+    progress.sent(9, 20, 3);
+    expect(progress.isPaused()).toBe(true);
+    expect(progress.next).toBe(8);
+    expect(progress.acknowledged(9)).toBe(true);
+    expect(progress).toMatchObject({ state: 'replicate', match: 9, next: 10, sentCommit: 3 });
+  });
+
+  it('goes back to where the logs can agree, but never below what is acknowledged', () => {
+    const progress = progressAt(8);
+    progress.acknowledged(3);
+    progress.becomeProbe();
+    progress.next = 8;
+    expect(progress.rejected(7, 5)).toBe(true);
+    expect(progress.next).toBe(6);
+    expect(progress.rejected(5, 0)).toBe(true);
+    expect(progress.next).toBe(4);
+  });
+
+  it('always goes back by a step at least', () => {
+    const progress = progressAt(8);
+    expect(progress.rejected(7, 7)).toBe(true);
+    expect(progress.next).toBe(7);
+  });
+
+  it('ignores a rejection that answers an older question', () => {
+    const progress = progressAt(8);
+    expect(progress.rejected(6, 2)).toBe(false);
+    progress.acknowledged(7);
+    expect(progress.rejected(7, 2)).toBe(false);
+    expect(progress).toMatchObject({ state: 'replicate', match: 7, next: 8 });
+  });
+
+  it('replicates within its window, and forgets the window when it has to probe', () => {
+    const progress = progressAt(1);
+    progress.acknowledged(1);
+    progress.sent(2, 10, 1);
+    progress.sent(3, 10, 1);
+    expect(progress.isPaused()).toBe(true);
+    progress.acknowledged(2);
+    expect(progress.isPaused()).toBe(false);
+    expect(progress.rejected(3, 2)).toBe(true);
+    expect(progress).toMatchObject({ state: 'probe', next: 3, match: 2 });
+    expect(progress.inflights.count).toBe(0);
+  });
+
+  it('asks again when two heartbeats are answered and the match does not move', () => {
+    const progress = progressAt(1);
+    progress.acknowledged(1);
+    progress.sent(2, 10, 1);
+    progress.heard(2);
+    expect(progress.verify).toBe(false);
+    progress.heard(2);
+    expect(progress.verify).toBe(true);
+    progress.sent(2, 0, 1);
+    expect(progress.verify).toBe(false);
+  });
+
+  it('sends nothing while a snapshot is needed, and goes on from it', () => {
+    const progress = progressAt(5);
+    progress.becomeSnapshot(10);
+    expect(progress.isPaused()).toBe(true);
+    progress.heard(20);
+    expect(progress.isPaused()).toBe(true);
+    expect(progress.rejected(4, 1)).toBe(false);
+    progress.acknowledged(6);
+    expect(progress.state).toBe('snapshot');
+    progress.acknowledged(10);
+    expect(progress).toMatchObject({ state: 'replicate', match: 10, next: 11, pendingSnapshot: 0 });
+  });
+
+  it('continues behind a snapshot that was delivered', () => {
+    const progress = progressAt(5);
+    progress.becomeSnapshot(10);
+    progress.becomeProbe();
+    expect(progress).toMatchObject({ state: 'probe', match: 0, next: 11 });
+  });
+});

@@ -1,0 +1,135 @@
+import { readFileSync } from 'node:fs';
+import { nodeRuntime, openPort, type Pipe, type Port, type ServerTlsOptions } from '@conclave/grpc';
+import { type Logger } from '../engine/platform/logger.js';
+import { type HttpFront } from '../http-api/http-front.js';
+import { PipeDuplex } from '../http-api/pipe-duplex.js';
+import { bindAddress, type HostUrl } from '../options/listen-url.js';
+import { type ServerOptions } from '../options/server-options.js';
+
+/** Connections that may wait until the member can serve them. */
+const waitingMax = 4_096;
+
+/** Who takes gRPC connections once the member runs. */
+export type TakeHttp2 = (pipe: Pipe, head: Uint8Array) => void;
+
+/** What a listener serves. */
+type Use = 'grpc' | 'grpc and http' | 'http' | 'metrics';
+
+interface OpenPort {
+  readonly url: HostUrl;
+  readonly port: Port;
+}
+
+/**
+ * All ports that clients connect to. They are bound before the engine starts, so that an address in use is found
+ * before any data is touched; connections wait until `serve` says who takes them.
+ *
+ * Invariant: `#waiting` is undefined from `serve` or `close` on.
+ */
+export class ClientPorts {
+  readonly #ports: OpenPort[] = [];
+  #waiting: { readonly pipe: Pipe; readonly head: Uint8Array }[] | undefined = [];
+  #takeHttp2: TakeHttp2 | undefined;
+
+  private constructor(
+    private readonly options: ServerOptions,
+    private readonly front: HttpFront,
+    private readonly logger: Logger,
+  ) {}
+
+  /** @throws the system's error (EADDRINUSE, EACCES) or OpenSSL's; ports that were open already are closed then. */
+  static async open(options: ServerOptions, front: HttpFront, logger: Logger): Promise<ClientPorts> {
+    const ports = new ClientPorts(options, front, logger);
+    try {
+      const clientUse: Use = options.listenClientHttpUrls.length > 0 ? 'grpc' : 'grpc and http';
+      for (const url of options.listenClientUrls) await ports.#listen(url, clientUse);
+      for (const url of options.listenClientHttpUrls) await ports.#listen(url, 'http');
+      for (const url of options.listenMetricsUrls) await ports.#listen(url, 'metrics');
+    } catch (error) {
+      await ports.close();
+      throw error;
+    }
+    return ports;
+  }
+
+  /** The URLs of the client listeners as clients reach them: port 0 is replaced by the one that was given. */
+  get clientUrls(): readonly string[] {
+    return this.#ports
+      .filter(({ url }) => this.options.listenClientUrls.includes(url))
+      .map(({ url, port }) => withPort(url, port.local.port));
+  }
+
+  /** Advertised client URLs; those with port 0 get the port of the first client listener. */
+  get advertisedUrls(): readonly string[] {
+    const bound = this.#ports[0]?.port.local.port ?? 0;
+    return this.options.advertiseClientUrls.map((url) => (url.port === 0 ? withPort(url, bound) : url.text));
+  }
+
+  /** Hands over gRPC connections from now on, waiting ones first. */
+  serve(takeHttp2: TakeHttp2): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    this.#takeHttp2 = takeHttp2;
+    for (const { pipe, head } of waiting) takeHttp2(pipe, head);
+  }
+
+  /** Reads the certificate files again; new handshakes use them. @throws when they cannot be read or do not fit. */
+  reloadTls(): void {
+    const { tls } = this.options;
+    if (tls === undefined) return;
+    const fresh = readTls(this.options);
+    for (const { url, port } of this.#ports) {
+      if (url.scheme === 'https' && fresh !== undefined) port.replaceTls(fresh);
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const { pipe } of this.#waiting ?? []) pipe.destroy();
+    this.#waiting = undefined;
+    await Promise.all(this.#ports.splice(0).map(({ port }) => port.close()));
+  }
+
+  async #listen(url: HostUrl, use: Use): Promise<void> {
+    const tls = url.scheme === 'https' ? readTls(this.options) : undefined;
+    const port = await openPort(
+      nodeRuntime,
+      { host: bindAddress(url), port: url.port, ...(tls === undefined ? {} : { tls }) },
+      {
+        http2: (pipe, head) => this.#http2(pipe, head, use),
+        ...(use === 'grpc' ? {} : { http1: (pipe: Pipe, head: Uint8Array) => this.#http1(pipe, head, use) }),
+        failed: (error) => this.logger.warn('a listener is in trouble', { url: url.text, error: error.message }),
+      },
+    );
+    this.#ports.push({ url, port });
+  }
+
+  #http1(pipe: Pipe, head: Uint8Array, use: Use): void {
+    this.front.accept(new PipeDuplex(pipe, head), { isMetricsOnly: use === 'metrics' });
+  }
+
+  #http2(pipe: Pipe, head: Uint8Array, use: Use): void {
+    if (use === 'http' || use === 'metrics') pipe.destroy();
+    else if (this.#takeHttp2 !== undefined) this.#takeHttp2(pipe, head);
+    else if (this.#waiting !== undefined && this.#waiting.length < waitingMax) this.#waiting.push({ pipe, head });
+    else pipe.destroy();
+  }
+}
+
+function withPort(url: HostUrl, port: number): string {
+  const host = url.host.includes(':') ? `[${url.host}]` : url.host;
+  return `${url.scheme}://${host}:${port}`;
+}
+
+const tlsVersions = { 'TLS1.2': 'TLSv1.2', 'TLS1.3': 'TLSv1.3' } as const;
+
+function readTls({ tls, tlsMinVersion, tlsMaxVersion }: ServerOptions): ServerTlsOptions | undefined {
+  if (tls === undefined) return undefined;
+  return {
+    cert: readFileSync(tls.certFile),
+    key: readFileSync(tls.keyFile),
+    ...(tls.trustedCaFile === '' ? {} : { ca: readFileSync(tls.trustedCaFile) }),
+    requireClientCertificate: tls.clientCertAuth,
+    minVersion: tlsVersions[tlsMinVersion],
+    ...(tlsMaxVersion === '' ? {} : { maxVersion: tlsVersions[tlsMaxVersion] }),
+  };
+}

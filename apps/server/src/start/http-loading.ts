@@ -1,0 +1,72 @@
+import { type Engine } from '../engine/engine.js';
+import { serverVersion } from '../engine/requests/version.js';
+import { type HttpFront } from '../http-api/http-front.js';
+import { type HttpServices } from '../http-api/http-services.js';
+import { type ServerLogger } from '../logging/server-logger.js';
+import { type MetricRegistry } from '../metrics/registry.js';
+import { type ServerOptions } from '../options/server-options.js';
+
+/** The HTTP application, loading or loaded. */
+export interface LoadedApplication {
+  close(): Promise<void>;
+}
+
+interface LoadingParts {
+  readonly logger: ServerLogger;
+  readonly registry: MetricRegistry;
+}
+
+/** Health must be answered by a member that waits for its cluster, too: Nest is loaded after this time at the latest. */
+const loadAfterMs = 1_000;
+const jsonDepthMax = 200;
+const bodyTimeoutMs = 60_000;
+
+/**
+ * Loads Nest once the member is ready, so that the loading does not delay it, and installs the HTTP application.
+ * HTTP connections wait meanwhile. An application that cannot be loaded is a defect and ends the process.
+ */
+export function loadHttpApplication(
+  engine: Engine,
+  front: HttpFront,
+  options: ServerOptions,
+  parts: LoadingParts,
+): LoadedApplication {
+  let isClosed = false;
+  let timer: NodeJS.Timeout | undefined;
+  const waited = new Promise<void>((resolve) => (timer = setTimeout(resolve, loadAfterMs)));
+  const loading = Promise.race([engine.ready.catch(() => waited), waited]).then(async () => {
+    clearTimeout(timer);
+    if (isClosed) return undefined;
+    const [{ AppModule }, { installHttpApplication }] = await Promise.all([
+      import('../app.module.js'),
+      import('../http-api/http-application.js'),
+    ]);
+    const services = servicesOf(engine, options, parts);
+    return installHttpApplication(AppModule.forMember(services), front, {
+      warn: (message) => parts.logger.warn(message),
+      onDefect: services.onDefect,
+    });
+  });
+  return {
+    async close() {
+      isClosed = true;
+      await (await loading)?.close();
+    },
+  };
+}
+
+function servicesOf(engine: Engine, options: ServerOptions, { logger, registry }: LoadingParts): HttpServices {
+  return {
+    methods: engine.methods,
+    state: engine.state,
+    registry,
+    limits: { messageBytesMax: options.maxRequestBytes + 512 * 1024, depthMax: jsonDepthMax, bodyTimeoutMs },
+    healthReadTimeoutMs: 5_000 + 2 * options.electionTimeout,
+    serverVersion,
+    commandLine: process.argv,
+    onDefect: (error, where) => {
+      const stack = error instanceof Error ? error.stack : String(error);
+      logger.error('the HTTP application failed', { where, stack });
+    },
+  };
+}
