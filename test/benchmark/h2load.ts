@@ -58,15 +58,19 @@ function run(command: string, args: readonly string[]): Promise<string> {
     let text = '';
     child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
     child.once('error', reject);
-    child.once('exit', (code) => (code === 0 ? resolve(text) : reject(new Error(`${command} ended with ${code}:\n${text}`))));
+    child.once('exit', (code) =>
+      code === 0 ? resolve(text) : reject(new Error(`${command} ended with ${code}:\n${text}`)),
+    );
   });
 }
 
 function parse(text: string): LoadResult {
   const rate = /finished in [^,]+, ([\d.]+) req\/s/.exec(text);
-  const requests = /requests: (\d+) total, .* (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout/.exec(text);
+  const requests =
+    /requests: (\d+) total, .* (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout/.exec(text);
   const times = /time for request:\s+\S+\s+(\S+)\s+(\S+)/.exec(text);
-  if (rate === null || requests === null || times === null) throw new Error(`h2load printed something unexpected:\n${text}`);
+  if (rate === null || requests === null || times === null)
+    throw new Error(`h2load printed something unexpected:\n${text}`);
   return {
     requestsPerSecond: Number(rate[1]),
     requests: Number(requests[2]),

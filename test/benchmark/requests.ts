@@ -15,7 +15,9 @@ const key = Buffer.from('benchmark/one-key-of-32-bytes/000', 'utf8').subarray(0,
 const putMessage = etcdserverpb.PutRequest.encode(
   etcdserverpb.PutRequest.fromPartial({ key, value: Buffer.alloc(256, 0x61) }),
 ).finish();
-const rangeMessage = etcdserverpb.RangeRequest.encode(etcdserverpb.RangeRequest.fromPartial({ key })).finish();
+const rangeMessage = etcdserverpb.RangeRequest.encode(
+  etcdserverpb.RangeRequest.fromPartial({ key }),
+).finish();
 
 interface Shape {
   readonly name: string;
@@ -30,9 +32,29 @@ const shapes: readonly Shape[] = [
   { name: 'put, 1 connection', path: 'Put', message: putMessage, connections: 1, streams: 1, floor: 1.2 },
   { name: 'put, 100 connections', path: 'Put', message: putMessage, connections: 100, streams: 1, floor: 2 },
   { name: 'put, 1,000 connections', path: 'Put', message: putMessage, connections: 1000, streams: 1 },
-  { name: 'put, 4 connections of 50 streams', path: 'Put', message: putMessage, connections: 4, streams: 50, floor: 3 },
-  { name: 'put, 10 connections of 100 streams', path: 'Put', message: putMessage, connections: 10, streams: 100 },
-  { name: 'linearizable range, 100 connections', path: 'Range', message: rangeMessage, connections: 100, streams: 1, floor: 5 },
+  {
+    name: 'put, 4 connections of 50 streams',
+    path: 'Put',
+    message: putMessage,
+    connections: 4,
+    streams: 50,
+    floor: 3,
+  },
+  {
+    name: 'put, 10 connections of 100 streams',
+    path: 'Put',
+    message: putMessage,
+    connections: 10,
+    streams: 100,
+  },
+  {
+    name: 'linearizable range, 100 connections',
+    path: 'Range',
+    message: rangeMessage,
+    connections: 100,
+    streams: 1,
+    floor: 5,
+  },
 ];
 
 /** Puts of 256 bytes and ranges of one key, with h2load as the client of both. */
@@ -55,14 +77,21 @@ async function compareShape(
   const measure = async (target: Target): Promise<number> => {
     const before = (await target.metric(fsyncCount)) ?? 0;
     const result = await h2load(loadOf(target, shape, effort));
-    if (result.failed > 0) throw new Error(`${shape.name} on ${target.name}: ${result.failed} requests failed`);
+    if (result.failed > 0)
+      throw new Error(`${shape.name} on ${target.name}: ${result.failed} requests failed`);
     syncs[target.name] += ((await target.metric(fsyncCount)) ?? 0) - before;
     requests[target.name] += result.requests;
     return result.requestsPerSecond;
   };
   const note = (): string =>
     `fdatasync ${syncs.conclave} (ours), ${syncs.etcd} (etcd); requests ${requests.conclave}, ${requests.etcd}`;
-  return compare({ name: shape.name, unit: 'requests/s', floor: shape.floor }, targets, effort.rounds, measure, note);
+  return compare(
+    { name: shape.name, unit: 'requests/s', floor: shape.floor },
+    targets,
+    effort.rounds,
+    measure,
+    note,
+  );
 }
 
 function loadOf(target: Target, shape: Shape, effort: Effort): Load {

@@ -34,7 +34,9 @@ export async function compare(
     for (const name of order) {
       const figure = await measure(targets[name]);
       figures[name].push(figure);
-      process.stderr.write(`  ${about.name}, round ${round + 1}/${rounds}, ${name}: ${figure.toFixed(0)} ${about.unit}\n`);
+      process.stderr.write(
+        `  ${about.name}, round ${round + 1}/${rounds}, ${name}: ${figure.toFixed(0)} ${about.unit}\n`,
+      );
     }
   }
   const ratio = median(figures.conclave) / median(figures.etcd);

@@ -11,7 +11,10 @@ export class Target {
   ) {}
 
   static async create(name: TargetName): Promise<Target> {
-    return new Target(name, await MemberProcess.create(name, { flags: ['--quota-backend-bytes=8589934592'] }));
+    return new Target(
+      name,
+      await MemberProcess.create(name, { flags: ['--quota-backend-bytes=8589934592'] }),
+    );
   }
 
   get url(): string {
@@ -51,7 +54,8 @@ export class Target {
   /** Memory of the process in bytes: all that is resident, and the part of it that no file backs. */
   memory(): { readonly resident: number; readonly anonymous: number } {
     const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
-    const kilobytes = (field: string): number => Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1] ?? 0);
+    const kilobytes = (field: string): number =>
+      Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1] ?? 0);
     return { resident: kilobytes('VmRSS') * 1024, anonymous: kilobytes('RssAnon') * 1024 };
   }
 }

@@ -58,7 +58,9 @@ describe.skipIf(!hasProgram('etcd'))('answers, errors and events equal etcd', ()
     while (differs()) {
       const arrived = await Promise.race([etcd.nextArrival(3_000), ours.nextArrival(3_000)]);
       if (arrived || !differs()) continue;
-      expect(render(ours.watchLogs()), `watches of sequence ${seed}:\n${trail.join('\n')}`).toBe(render(etcd.watchLogs()));
+      expect(render(ours.watchLogs()), `watches of sequence ${seed}:\n${trail.join('\n')}`).toBe(
+        render(etcd.watchLogs()),
+      );
     }
   }
 });

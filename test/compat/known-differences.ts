@@ -12,6 +12,7 @@ export const knownDifferences: readonly KnownDifference[] = [
   {
     name: 'watch with a negative start revision',
     because: 'since etcd 3.6.6 such a watch is cancelled as compacted; 3.4 starts it at the oldest revision',
-    matches: (step, _etcd, ours) => step.kind === 'watch' && ours.includes('required revision has been compacted'),
+    matches: (step, _etcd, ours) =>
+      step.kind === 'watch' && ours.includes('required revision has been compacted'),
   },
 ];

@@ -11,7 +11,11 @@ export type Step =
   | { readonly kind: 'grant'; readonly request: etcdserverpb.LeaseGrantRequest }
   | { readonly kind: 'revoke'; readonly ID: bigint }
   | { readonly kind: 'timeToLive'; readonly ID: bigint; readonly keys: boolean }
-  | { readonly kind: 'watch'; readonly request: etcdserverpb.WatchCreateRequest; readonly back: number | undefined }
+  | {
+      readonly kind: 'watch';
+      readonly request: etcdserverpb.WatchCreateRequest;
+      readonly back: number | undefined;
+    }
   | { readonly kind: 'cancelWatch'; readonly watchId: bigint };
 
 const rangeEnds = ['', '', '', '\0', 'prefix', 'next', 'below'] as const;
@@ -33,7 +37,8 @@ export class StepSource {
     if (draw < 79) return { kind: 'grant', request: this.grant() };
     if (draw < 83) return { kind: 'revoke', ID: this.lease() };
     if (draw < 86) return { kind: 'timeToLive', ID: this.lease(), keys: this.chance.chance(0.7) };
-    if (draw < 89) return { kind: 'compact', back: this.chance.below(12) - 2, physical: this.chance.chance(0.3) };
+    if (draw < 89)
+      return { kind: 'compact', back: this.chance.below(12) - 2, physical: this.chance.chance(0.3) };
     if (draw < 97) return this.watch();
     return { kind: 'cancelWatch', watchId: BigInt(this.chance.below(8)) };
   }
@@ -44,7 +49,10 @@ export class StepSource {
 
   private key(): Buffer {
     if (this.chance.chance(0.02)) return Buffer.alloc(0);
-    return Buffer.from(this.prefix + this.chance.pick(['a', 'a/1', 'a/2', 'b', 'b\xff', 'c', 'dd']), 'latin1');
+    return Buffer.from(
+      this.prefix + this.chance.pick(['a', 'a/1', 'a/2', 'b', 'b\xff', 'c', 'dd']),
+      'latin1',
+    );
   }
 
   private rangeEnd(key: Buffer): Buffer {
@@ -123,7 +131,8 @@ export class StepSource {
     if (draw < 2) return { request: undefined };
     if (draw < 40) return { request: { $case: 'request_put', value: this.put() } };
     if (draw < 65) return { request: { $case: 'request_range', value: this.range() } };
-    if (draw < 85 || depth > 1) return { request: { $case: 'request_delete_range', value: this.deleteRange() } };
+    if (draw < 85 || depth > 1)
+      return { request: { $case: 'request_delete_range', value: this.deleteRange() } };
     return { request: { $case: 'request_txn', value: this.txn(depth + 1) } };
   }
 
@@ -137,7 +146,9 @@ export class StepSource {
       { $case: 'value', value: this.value() } as const,
       { $case: 'lease', value: this.chance.chance(0.5) ? 0n : this.lease() } as const,
     ]);
-    const target = { version: 0, create_revision: 1, mod_revision: 2, value: 3, lease: 4 }[target_union.$case];
+    const target = { version: 0, create_revision: 1, mod_revision: 2, value: 3, lease: 4 }[
+      target_union.$case
+    ];
     return etcdserverpb.Compare.fromPartial({
       result: this.chance.below(4),
       target,

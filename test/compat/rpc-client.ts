@@ -17,7 +17,12 @@ export class RpcClient {
     this.client = new Client(address, credentials.createInsecure());
   }
 
-  call<Req, Res>(path: string, request: Req, requestCodec: Codec<Req>, responseCodec: Codec<Res>): Promise<Outcome<Res>> {
+  call<Req, Res>(
+    path: string,
+    request: Req,
+    requestCodec: Codec<Req>,
+    responseCodec: Codec<Res>,
+  ): Promise<Outcome<Res>> {
     return new Promise((resolve) => {
       this.client.makeUnaryRequest(
         path,

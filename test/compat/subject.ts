@@ -51,22 +51,47 @@ export class Subject {
     switch (step.kind) {
       case 'range': {
         const revision = this.relative(step.back);
-        return this.unary('KV/Range', { ...step.request, revision }, etcdserverpb.RangeRequest, etcdserverpb.RangeResponse);
+        return this.unary(
+          'KV/Range',
+          { ...step.request, revision },
+          etcdserverpb.RangeRequest,
+          etcdserverpb.RangeResponse,
+        );
       }
       case 'put':
         return this.unary('KV/Put', step.request, etcdserverpb.PutRequest, etcdserverpb.PutResponse);
       case 'delete':
-        return this.unary('KV/DeleteRange', step.request, etcdserverpb.DeleteRangeRequest, etcdserverpb.DeleteRangeResponse);
+        return this.unary(
+          'KV/DeleteRange',
+          step.request,
+          etcdserverpb.DeleteRangeRequest,
+          etcdserverpb.DeleteRangeResponse,
+        );
       case 'txn':
         return this.unary('KV/Txn', step.request, etcdserverpb.TxnRequest, etcdserverpb.TxnResponse);
       case 'compact': {
         const request = { revision: this.revision - BigInt(step.back), physical: step.physical };
-        return this.unary('KV/Compact', request, etcdserverpb.CompactionRequest, etcdserverpb.CompactionResponse);
+        return this.unary(
+          'KV/Compact',
+          request,
+          etcdserverpb.CompactionRequest,
+          etcdserverpb.CompactionResponse,
+        );
       }
       case 'grant':
-        return this.unary('Lease/LeaseGrant', step.request, etcdserverpb.LeaseGrantRequest, etcdserverpb.LeaseGrantResponse);
+        return this.unary(
+          'Lease/LeaseGrant',
+          step.request,
+          etcdserverpb.LeaseGrantRequest,
+          etcdserverpb.LeaseGrantResponse,
+        );
       case 'revoke':
-        return this.unary('Lease/LeaseRevoke', { ID: step.ID }, etcdserverpb.LeaseRevokeRequest, etcdserverpb.LeaseRevokeResponse);
+        return this.unary(
+          'Lease/LeaseRevoke',
+          { ID: step.ID },
+          etcdserverpb.LeaseRevokeRequest,
+          etcdserverpb.LeaseRevokeResponse,
+        );
       case 'timeToLive':
         return this.timeToLive(step.ID, step.keys);
       case 'watch':
@@ -103,7 +128,12 @@ export class Subject {
     requestCodec: Parameters<RpcClient['call']>[2] & { encode(message: Req): { finish(): Uint8Array } },
     responseCodec: { encode(message: Res): { finish(): Uint8Array }; decode(bytes: Uint8Array): Res },
   ): Promise<string> {
-    const outcome: Outcome<Res> = await this.client.call(`/etcdserverpb.${path}`, request, requestCodec as never, responseCodec);
+    const outcome: Outcome<Res> = await this.client.call(
+      `/etcdserverpb.${path}`,
+      request,
+      requestCodec as never,
+      responseCodec,
+    );
     if ('ok' in outcome && outcome.ok.header !== undefined) this.revision = outcome.ok.header.revision;
     return describe(outcome);
   }
@@ -138,7 +168,9 @@ export class Subject {
     this.logs.set(id, log);
     for (const event of response.events) log.lines.push(text(event));
     if (response.canceled) {
-      log.lines.push(`canceled compact_revision=${response.compact_revision} reason=${response.cancel_reason}`);
+      log.lines.push(
+        `canceled compact_revision=${response.compact_revision} reason=${response.cancel_reason}`,
+      );
     }
     this.onArrival?.();
   }
@@ -160,5 +192,10 @@ function text(value: unknown): string {
 }
 
 function isBufferJson(part: unknown): part is { readonly type: 'Buffer'; readonly data: number[] } {
-  return typeof part === 'object' && part !== null && (part as { type?: unknown }).type === 'Buffer' && 'data' in part;
+  return (
+    typeof part === 'object' &&
+    part !== null &&
+    (part as { type?: unknown }).type === 'Buffer' &&
+    'data' in part
+  );
 }

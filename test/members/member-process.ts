@@ -110,7 +110,9 @@ export class MemberProcess {
     if (child === undefined) throw new Error('the member was never started');
     if (child.exitCode !== null) return child.exitCode;
     if (child.signalCode !== null) return child.signalCode;
-    return new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal ?? 'unknown')));
+    return new Promise((resolve) =>
+      child.once('exit', (code, signal) => resolve(code ?? signal ?? 'unknown')),
+    );
   }
 
   async remove(): Promise<void> {
@@ -119,8 +121,14 @@ export class MemberProcess {
   }
 
   private spawn(): Promise<number | string> {
-    const own = this.kind === 'etcd' ? ['etcd'] : [process.execPath, join(repositoryRoot, 'bin/conclave'), 'server'];
-    const [command, ...args] = [...(this.options.wrapper ?? []), ...own, ...this.flags(), ...(this.options.flags ?? [])];
+    const own =
+      this.kind === 'etcd' ? ['etcd'] : [process.execPath, join(repositoryRoot, 'bin/conclave'), 'server'];
+    const [command, ...args] = [
+      ...(this.options.wrapper ?? []),
+      ...own,
+      ...this.flags(),
+      ...(this.options.flags ?? []),
+    ];
     this.text = '';
     const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe'],

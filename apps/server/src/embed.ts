@@ -49,7 +49,9 @@ export async function startEmbedded(embed: EmbedOptions = {}): Promise<EmbeddedM
     const url = `http://127.0.0.1:${embed.port ?? 0}`;
     const texts = { dataDir, listenClientUrls: url, advertiseClientUrls: url, ...embed.options };
     const { options } = optionsFrom(texts, optionsDisk);
-    const logger = embed.logger ?? createJsonLogger('fatal', { write: () => undefined, flush: () => Promise.resolve() }, Date.now);
+    const logger =
+      embed.logger ??
+      createJsonLogger('fatal', { write: () => undefined, flush: () => Promise.resolve() }, Date.now);
     const server = await startServer(options, { logger, registry: new MetricRegistry() });
     await server.ready;
     return {

@@ -28,7 +28,12 @@ export async function runServer(argv: readonly string[], env: Environment = proc
   const { logger, sink } = await openLogger(options, registry);
   const lifecycle = new ProcessLifecycle(logger, sink);
   for (const { level, text } of notices) logger[level](text);
-  logger.info('starting a member', { version: serverVersion, node: process.version, name: options.name, 'data-dir': options.dataDir });
+  logger.info('starting a member', {
+    version: serverVersion,
+    node: process.version,
+    name: options.name,
+    'data-dir': options.dataDir,
+  });
   try {
     lifecycle.watch(await startServer(options, { logger, registry }));
   } catch (error) {

@@ -37,7 +37,11 @@ describe('PutFields', () => {
 
   it('lets the last of repeated fields count and skips unknown ones', () => {
     const bytes = Buffer.from('0a01610a016212017879030a0162fa0600', 'hex').subarray(0, 9);
-    const unknown = Buffer.concat([Buffer.from('0a01610a0162', 'hex'), Buffer.from('3a02ffff', 'hex'), Buffer.from('4805', 'hex')]);
+    const unknown = Buffer.concat([
+      Buffer.from('0a01610a0162', 'hex'),
+      Buffer.from('3a02ffff', 'hex'),
+      Buffer.from('4805', 'hex'),
+    ]);
     expect(fields.read(unknown).key).toBe('b');
     expect(fields.read(bytes).key).toBe('b');
   });

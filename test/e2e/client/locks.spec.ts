@@ -46,7 +46,7 @@ describe.each(targets)('locks on %s', (kind) => {
     expect(ours.isHeld()).toBe(true);
 
     const next = running(fixture.address, 'lock', 'job');
-    const queue = await fixture.client().watch.events('job/', { prefix: true, initial: true });
+    const queue = fixture.client().watch.events('job/', { prefix: true, initial: true });
     const keys = new Set<string>();
     await firstValueFrom(
       queue.pipe(

@@ -10,36 +10,92 @@ export function observeEngine(parts: RequestParts, meter: Meter): void {
 
 function observeServer({ replica, backend, limits }: RequestParts, meter: Meter): void {
   const observe = meter.observed.bind(meter);
-  observe('etcd_server_has_leader', 'Whether a leader is known: 1 is, 0 is not.', () => (replica.leader === 0n ? 0 : 1));
-  observe('etcd_server_is_leader', 'Whether this member is the leader: 1 if it is, 0 otherwise.', () => (replica.leads ? 1 : 0));
+  observe('etcd_server_has_leader', 'Whether a leader is known: 1 is, 0 is not.', () =>
+    replica.leader === 0n ? 0 : 1,
+  );
+  observe('etcd_server_is_leader', 'Whether this member is the leader: 1 if it is, 0 otherwise.', () =>
+    replica.leads ? 1 : 0,
+  );
   observe('etcd_server_is_learner', 'Whether this member is a learner: 1 if it is, 0 otherwise.', () => 0);
-  observe('etcd_server_proposals_committed_total', 'Index of the last committed entry.', () => replica.status.commit);
-  observe('etcd_server_proposals_applied_total', 'Index of the last applied entry.', () => backend.applied.index);
-  observe('etcd_server_proposals_pending', 'Proposals that wait for their result.', () => replica.pendingProposals);
+  observe(
+    'etcd_server_proposals_committed_total',
+    'Index of the last committed entry.',
+    () => replica.status.commit,
+  );
+  observe(
+    'etcd_server_proposals_applied_total',
+    'Index of the last applied entry.',
+    () => backend.applied.index,
+  );
+  observe(
+    'etcd_server_proposals_pending',
+    'Proposals that wait for their result.',
+    () => replica.pendingProposals,
+  );
   observe('etcd_server_quota_backend_bytes', 'Quota of the store in bytes.', () => limits.quotaBackendBytes);
-  observe('conclave_server_proposal_queue_bytes', 'Bytes of commands that wait for their result.', () => replica.proposalBytes);
+  observe(
+    'conclave_server_proposal_queue_bytes',
+    'Bytes of commands that wait for their result.',
+    () => replica.proposalBytes,
+  );
   observe('conclave_server_reads_pending', 'Linearizable reads that wait.', () => replica.pendingReads);
-  observe('conclave_server_apply_backlog_entries', 'Committed entries that are not applied yet.', () => replica.applyBacklog);
+  observe(
+    'conclave_server_apply_backlog_entries',
+    'Committed entries that are not applied yet.',
+    () => replica.applyBacklog,
+  );
 }
 
 function observeStore({ backend, store }: RequestParts, meter: Meter): void {
   const observe = meter.observed.bind(meter);
   observe('etcd_mvcc_db_total_size_in_bytes', 'Size of the store file.', () => backend.stats.fileBytes);
-  observe('etcd_mvcc_db_total_size_in_use_in_bytes', 'Bytes of the store file in use.', () => backend.stats.usedBytes);
-  observe('etcd_debugging_mvcc_current_revision', 'The current revision of the store.', () => store.currentRevision);
-  observe('etcd_debugging_mvcc_compact_revision', 'The revision of the last compaction.', () => store.compactRevision);
+  observe(
+    'etcd_mvcc_db_total_size_in_use_in_bytes',
+    'Bytes of the store file in use.',
+    () => backend.stats.usedBytes,
+  );
+  observe(
+    'etcd_debugging_mvcc_current_revision',
+    'The current revision of the store.',
+    () => store.currentRevision,
+  );
+  observe(
+    'etcd_debugging_mvcc_compact_revision',
+    'The revision of the last compaction.',
+    () => store.compactRevision,
+  );
   observe('etcd_debugging_mvcc_keys_total', 'Keys in the store.', () => store.liveKeys);
-  observe('conclave_backend_generation_rows', 'Rows that are in memory only.', () => backend.stats.generationRows);
-  observe('conclave_backend_generation_bytes', 'Bytes that are in memory only.', () => backend.stats.generationBytes);
-  observe('conclave_backend_flush_lag_entries', 'Applied entries that the file does not hold yet.', () => backend.stats.flushLagEntries);
+  observe(
+    'conclave_backend_generation_rows',
+    'Rows that are in memory only.',
+    () => backend.stats.generationRows,
+  );
+  observe(
+    'conclave_backend_generation_bytes',
+    'Bytes that are in memory only.',
+    () => backend.stats.generationBytes,
+  );
+  observe(
+    'conclave_backend_flush_lag_entries',
+    'Applied entries that the file does not hold yet.',
+    () => backend.stats.flushLagEntries,
+  );
 }
 
 function observeWatchesAndLeases({ hub, lessor }: RequestParts, meter: Meter): void {
   const observe = meter.observed.bind(meter);
   observe('etcd_debugging_mvcc_watcher_total', 'Watchers.', () => hub.stats.watchers);
   observe('etcd_debugging_mvcc_watch_stream_total', 'Watch streams.', () => hub.stats.streams);
-  observe('etcd_debugging_mvcc_slow_watcher_total', 'Watchers that catch up from history.', () => hub.stats.slowWatchers);
-  observe('etcd_debugging_mvcc_pending_events_total', 'Events that wait to be sent.', () => hub.stats.pendingEvents);
+  observe(
+    'etcd_debugging_mvcc_slow_watcher_total',
+    'Watchers that catch up from history.',
+    () => hub.stats.slowWatchers,
+  );
+  observe(
+    'etcd_debugging_mvcc_pending_events_total',
+    'Events that wait to be sent.',
+    () => hub.stats.pendingEvents,
+  );
   observe('etcd_debugging_lease_granted_total', 'Leases granted.', () => lessor.counts.granted);
   observe('etcd_debugging_lease_revoked_total', 'Leases revoked.', () => lessor.counts.revoked);
   observe('etcd_debugging_lease_renewed_total', 'Renewals of leases.', () => lessor.counts.renewed);

@@ -64,7 +64,8 @@ export async function openStorage(options: EngineOptions, platform: EnginePlatfo
     const wal = await openWal(options, platform, backend);
     opened.push(wal);
     const identity = { clusterId: options.clusterId, memberId: options.memberId };
-    const recovered = wal.recovered === undefined ? bootstrap(wal, options) : recover(wal.recovered, backend, platform);
+    const recovered =
+      wal.recovered === undefined ? bootstrap(wal, options) : recover(wal.recovered, backend, platform);
     wal.forgetRecovered();
     return { backend, wal, identity, recovered, close: closeAll };
   } catch (error) {

@@ -102,7 +102,11 @@ class RunningEngine implements Engine {
     const proposer = { member: identity.memberId, boot: random.uint64() };
     this.replica = new Replica(
       { raft, wal, machine: this.machine, backend, transport, clock, logger, proposer },
-      { heartbeatMs: options.heartbeatMs, requestTimeoutMs: requestTimeoutMs(options), proposalBytesMax: 256 << 20 },
+      {
+        heartbeatMs: options.heartbeatMs,
+        requestTimeoutMs: requestTimeoutMs(options),
+        proposalBytesMax: 256 << 20,
+      },
     );
     const header = new ResponseHeader(identity.clusterId, identity.memberId, () => this.replica.term);
     this.hub = new WatchHub(store, {
@@ -113,8 +117,17 @@ class RunningEngine implements Engine {
       fragmentBytes: options.limits.maxRequestBytes + (512 << 10),
     });
     this.compactor = new Compactor(store, backend, clock);
-    this.expiry = new LeaseExpiry({ replica: this.replica, lessor, clock, meter, extendMs: options.electionMs });
-    this.autoCompaction = new AutoCompaction({ replica: this.replica, store, clock, logger }, options.autoCompaction);
+    this.expiry = new LeaseExpiry({
+      replica: this.replica,
+      lessor,
+      clock,
+      meter,
+      extendMs: options.electionMs,
+    });
+    this.autoCompaction = new AutoCompaction(
+      { replica: this.replica, store, clock, logger },
+      options.autoCompaction,
+    );
     const parts: RequestParts = {
       replica: this.replica,
       machine: this.machine,
@@ -224,7 +237,11 @@ function alarmName(alarm: etcdserverpb.AlarmType): AlarmName {
   return alarm === etcdserverpb.AlarmType.CORRUPT ? 'CORRUPT' : 'NOSPACE';
 }
 
-function raftConfig(options: EngineOptions, platform: EnginePlatform, id: bigint): ConstructorParameters<typeof RawNode>[0] {
+function raftConfig(
+  options: EngineOptions,
+  platform: EnginePlatform,
+  id: bigint,
+): ConstructorParameters<typeof RawNode>[0] {
   return {
     id,
     electionTicks: Math.max(2, Math.round(options.electionMs / options.heartbeatMs)),
@@ -239,4 +256,3 @@ function raftConfig(options: EngineOptions, platform: EnginePlatform, id: bigint
     unreachableDelayTicks: { min: 1, max: 1 },
   };
 }
-

@@ -19,7 +19,10 @@ export interface AccessRequest {
 }
 
 export type AccessDecision =
-  | { readonly kind: 'allowed'; /** Value for `Access-Control-Allow-Origin`. */ readonly allowOrigin: string | undefined }
+  | {
+      readonly kind: 'allowed';
+      /** Value for `Access-Control-Allow-Origin`. */ readonly allowOrigin: string | undefined;
+    }
   | { readonly kind: 'wrong-host' | 'wrong-origin' };
 
 /**
@@ -41,9 +44,11 @@ export class AccessPolicy {
   decide({ host, origin, isTls }: AccessRequest): AccessDecision {
     const name = hostName(host);
     if (!isTls && !this.#allowsHost(name)) return { kind: 'wrong-host' };
-    if (origin === undefined) return { kind: 'allowed', allowOrigin: this.#origins.has('*') ? '*' : undefined };
+    if (origin === undefined)
+      return { kind: 'allowed', allowOrigin: this.#origins.has('*') ? '*' : undefined };
     if (this.#origins.has('*')) return { kind: 'allowed', allowOrigin: '*' };
-    const isAllowed = this.#origins.has(origin.toLowerCase()) || this.#allowsOriginByDefault(origin, host, name);
+    const isAllowed =
+      this.#origins.has(origin.toLowerCase()) || this.#allowsOriginByDefault(origin, host, name);
     return isAllowed ? { kind: 'allowed', allowOrigin: origin } : { kind: 'wrong-origin' };
   }
 
@@ -67,7 +72,9 @@ export class AccessPolicy {
     if (authority === undefined || originName === undefined) return false;
     if (isLoopback(originName)) return true;
     const isSame = authority === host?.toLowerCase();
-    return isSame && name !== undefined && (isAddress(name) || this.#ownHosts.has(name) || this.#hosts.has(name));
+    return (
+      isSame && name !== undefined && (isAddress(name) || this.#ownHosts.has(name) || this.#hosts.has(name))
+    );
   }
 }
 

@@ -23,7 +23,8 @@ function splitterLimits(limits: GatewayLimits): JsonLimits {
 
 /** Turns what went wrong with a body into an answer; anything else is a mistake of ours and is thrown again. */
 export function bodyFailure(error: unknown): HttpFailure {
-  if (error instanceof JsonTooLarge) return { code: GrpcStatus.ResourceExhausted, message: error.message, httpStatus: 413 };
+  if (error instanceof JsonTooLarge)
+    return { code: GrpcStatus.ResourceExhausted, message: error.message, httpStatus: 413 };
   if (error instanceof MessageTooLarge) return { code: GrpcStatus.ResourceExhausted, message: error.message };
   if (error instanceof InvalidJson) return { code: GrpcStatus.InvalidArgument, message: error.message };
   throw error;

@@ -11,10 +11,14 @@ async function withClientPort(run: (url: string, harness: HttpHarness) => Promis
   const harness = await startHttpHarness();
   await harness.install();
   const grpc = new GrpcServer({ onHttp2Request: (exchange) => bridgeHttp2(exchange, harness.front) });
-  const port = await openPort(nodeRuntime, {}, {
-    http2: (pipe, head) => grpc.serve(pipe, head),
-    http1: (pipe, head) => harness.front.accept(new PipeDuplex(pipe, head)),
-  });
+  const port = await openPort(
+    nodeRuntime,
+    {},
+    {
+      http2: (pipe, head) => grpc.serve(pipe, head),
+      http1: (pipe, head) => harness.front.accept(new PipeDuplex(pipe, head)),
+    },
+  );
   try {
     await run(`http://127.0.0.1:${port.local.port}`, harness);
   } finally {

@@ -69,7 +69,8 @@ function exactInteger(number: string): string | undefined {
   if (match === null) return undefined;
   const [, sign = '', whole = '', fraction = '', exponent = '0'] = match;
   const shift = Number(exponent);
-  if (Math.abs(shift) > exponentMax || whole.length + fraction.length <= exactDigits - Math.max(shift, 0)) return undefined;
+  if (Math.abs(shift) > exponentMax || whole.length + fraction.length <= exactDigits - Math.max(shift, 0))
+    return undefined;
   const moved = shift >= 0 ? fraction.padEnd(shift, '0').slice(0, shift) : '';
   const kept = shift >= 0 ? whole + moved : whole.slice(0, shift);
   const dropped = shift >= 0 ? fraction.slice(shift) : whole.slice(shift) + fraction;

@@ -14,8 +14,10 @@ export class FailureFilter implements ExceptionFilter {
     const status = error instanceof HttpException ? error.getStatus() : 500;
     if (status >= 500) this.onDefect(error, `${request.method} ${request.url}`);
     if (reply.sent || reply.raw.headersSent) return;
-    const code = status === 404 ? GrpcStatus.NotFound : status >= 500 ? GrpcStatus.Internal : GrpcStatus.InvalidArgument;
-    const message = status === 404 ? 'Not Found' : error instanceof HttpException ? error.message : 'internal error';
+    const code =
+      status === 404 ? GrpcStatus.NotFound : status >= 500 ? GrpcStatus.Internal : GrpcStatus.InvalidArgument;
+    const message =
+      status === 404 ? 'Not Found' : error instanceof HttpException ? error.message : 'internal error';
     void reply.code(status).type('application/json').send(failureBody({ code, message }));
   }
 }

@@ -47,7 +47,10 @@ export class Gateway {
     const method = this.methods.get(name);
     if (method === undefined) {
       const [, service, method] = name.split('/');
-      sendFailure(response, { code: GrpcStatus.Unimplemented, message: `unknown method ${method} for service ${service}` });
+      sendFailure(response, {
+        code: GrpcStatus.Unimplemented,
+        message: `unknown method ${method} for service ${service}`,
+      });
     } else if (method.kind === 'unary') {
       new UnaryExchange(request, response, method, codec, this.limits);
     } else {
@@ -55,7 +58,12 @@ export class Gateway {
     }
   }
 
-  #openStream(method: StreamMethod, codec: MethodCodec, request: IncomingMessage, response: ServerResponse): void {
+  #openStream(
+    method: StreamMethod,
+    codec: MethodCodec,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): void {
     let isOver = false;
     const exchange = new StreamExchange(request, response, method, codec, this.limits, (ended) => {
       isOver = true;

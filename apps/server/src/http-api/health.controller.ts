@@ -16,8 +16,14 @@ export class HealthController {
   async health(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     if (refusesMethod(request, reply)) return;
     const query = queryOf(request);
-    const health = await this.#checker.health(new Set(query.getAll('exclude')), query.get('serializable') === 'true');
-    await reply.code(health.health === 'true' ? 200 : 503).type('application/json').send(JSON.stringify(health));
+    const health = await this.#checker.health(
+      new Set(query.getAll('exclude')),
+      query.get('serializable') === 'true',
+    );
+    await reply
+      .code(health.health === 'true' ? 200 : 503)
+      .type('application/json')
+      .send(JSON.stringify(health));
   }
 
   @All('livez')
@@ -26,7 +32,11 @@ export class HealthController {
   }
 
   @All('livez/:check')
-  livezCheck(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param('check') check: string): Promise<void> {
+  livezCheck(
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+    @Param('check') check: string,
+  ): Promise<void> {
     return this.#probe('livez', request, reply, check);
   }
 
@@ -36,7 +46,11 @@ export class HealthController {
   }
 
   @All('readyz/:check')
-  readyzCheck(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param('check') check: string): Promise<void> {
+  readyzCheck(
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+    @Param('check') check: string,
+  ): Promise<void> {
     return this.#probe('readyz', request, reply, check);
   }
 

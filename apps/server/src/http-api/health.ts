@@ -38,13 +38,22 @@ export class HealthChecker {
     private readonly readTimeoutMs: number,
     private readonly meter: MetricRegistry,
   ) {
-    this.#successes = meter.counter('etcd_server_health_success', 'The total number of successful health checks.');
-    this.#failures = meter.counter('etcd_server_health_failures', 'The total number of failed health checks.');
+    this.#successes = meter.counter(
+      'etcd_server_health_success',
+      'The total number of successful health checks.',
+    );
+    this.#failures = meter.counter(
+      'etcd_server_health_failures',
+      'The total number of failed health checks.',
+    );
     const serializableRead: [string, Check] = ['serializable_read', () => this.#read(true)];
     this.#checks = {
       livez: new Map([serializableRead]),
       readyz: new Map<string, Check>([
-        ['data_corruption', async () => (state.alarms().includes('CORRUPT') ? 'alarm activated: CORRUPT' : undefined)],
+        [
+          'data_corruption',
+          async () => (state.alarms().includes('CORRUPT') ? 'alarm activated: CORRUPT' : undefined),
+        ],
         serializableRead,
         ['linearizable_read', () => this.#read(false)],
         ['non_learner', async () => (state.isLearner() ? 'the member is a learner' : undefined)],
@@ -93,7 +102,13 @@ export class HealthChecker {
     const help = 'The result of each kind of health check, 1 when it passed last.';
     this.meter.gauge('etcd_server_healthcheck', help, { type: probe, name }).set(isWell ? 1 : 0);
     const status = isWell ? 'success' : 'error';
-    this.meter.counter('etcd_server_healthchecks_total', 'The total number of health checks.', { type: probe, name, status }).add(1);
+    this.meter
+      .counter('etcd_server_healthchecks_total', 'The total number of health checks.', {
+        type: probe,
+        name,
+        status,
+      })
+      .add(1);
   }
 
   /** Resolves with the error of reading one key, or undefined when the store answers. */
@@ -101,7 +116,12 @@ export class HealthChecker {
     const range = this.methods.get('/etcdserverpb.KV/Range');
     if (range?.kind !== 'unary') return Promise.resolve('the store is not served');
     const request = etcdserverpb.RangeRequest.encode(
-      etcdserverpb.RangeRequest.fromPartial({ key: Buffer.from('health'), limit: 1n, keys_only: true, serializable }),
+      etcdserverpb.RangeRequest.fromPartial({
+        key: Buffer.from('health'),
+        limit: 1n,
+        keys_only: true,
+        serializable,
+      }),
     ).finish();
     return new Promise((resolve) => {
       const context: RequestContext = { token: undefined, requireLeader: false, onCancel: undefined };

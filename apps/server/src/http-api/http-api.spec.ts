@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { request as httpRequest } from 'node:http';
+import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { duplexPair } from 'node:stream';
 import { ProtocolError } from '@conclave/protocol';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -29,13 +28,19 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 /** A raw request with any header; fetch would not send some of them. */
-function raw(path: string, headers: Record<string, string>, method = 'GET'): Promise<{ status: number; headers: Record<string, unknown>; body: string }> {
+function raw(
+  path: string,
+  headers: Record<string, string>,
+  method = 'GET',
+): Promise<{ status: number; headers: Record<string, unknown>; body: string }> {
   return new Promise((resolve, reject) => {
     const request = httpRequest(harness.url + path, { method, headers }, (response) => {
       let body = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => (body += chunk));
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }));
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body }),
+      );
     });
     request.on('error', reject);
     request.end();
@@ -44,10 +49,17 @@ function raw(path: string, headers: Record<string, string>, method = 'GET'): Pro
 
 describe('unary calls', () => {
   it('translates a put and a range, whatever the content type', async () => {
-    const put = await post('/v3/kv/put', '{"key":"Zm9v","value":"YmFy"}', { 'content-type': 'application/x-www-form-urlencoded' });
+    const put = await post('/v3/kv/put', '{"key":"Zm9v","value":"YmFy"}', {
+      'content-type': 'application/x-www-form-urlencoded',
+    });
     expect(put.status).toBe(200);
     expect(put.headers.get('content-type')).toMatch(/^application\/json/);
-    const header = { cluster_id: '14841639068965178418', member_id: '10276657743932975437', revision: '2', raft_term: '3' };
+    const header = {
+      cluster_id: '14841639068965178418',
+      member_id: '10276657743932975437',
+      revision: '2',
+      raft_term: '3',
+    };
     expect(await put.json()).toEqual({ header });
     const range = await post('/v3beta/kv/range', '{"key":"Zm9v"}');
     expect(await range.json()).toEqual({
@@ -71,15 +83,30 @@ describe('unary calls', () => {
   });
 
   it('answers malformed bodies with 400 and code 3', async () => {
-    const bad = ['nonsense', '{"key":"***"}', '{"key":', '{"lease":1e400}', '[]', `${'{"a":'.repeat(60)}1${'}'.repeat(60)}`, '{"key":"YQ=="}{"key":"YQ=="}'];
+    const bad = [
+      'nonsense',
+      '{"key":"***"}',
+      '{"key":',
+      '{"lease":1e400}',
+      '[]',
+      `${'{"a":'.repeat(60)}1${'}'.repeat(60)}`,
+      '{"key":"YQ=="}{"key":"YQ=="}',
+    ];
     for (const body of bad) {
       const response = await post('/v3/kv/put', body);
-      expect([body, response.status, ((await response.json()) as { code: number }).code]).toEqual([body, 400, 3]);
+      expect([body, response.status, ((await response.json()) as { code: number }).code]).toEqual([
+        body,
+        400,
+        3,
+      ]);
     }
   });
 
   it('bounds the size of messages and of bodies', async () => {
-    const large = await post('/v3/kv/put', JSON.stringify({ key: 'YQ==', value: Buffer.alloc(5_000).toString('base64') }));
+    const large = await post(
+      '/v3/kv/put',
+      JSON.stringify({ key: 'YQ==', value: Buffer.alloc(5_000).toString('base64') }),
+    );
     expect([large.status, ((await large.json()) as { code: number }).code]).toEqual([429, 8]);
     const huge = await post('/v3/kv/put', `{"value":"${'A'.repeat(200_000)}"}`);
     expect(huge.status).toBe(413);
@@ -89,16 +116,26 @@ describe('unary calls', () => {
     const get = await fetch(`${harness.url}/v3/kv/put`);
     expect([get.status, get.headers.get('allow')]).toEqual([405, 'POST']);
     const unknown = await post('/v3/nothing', '{}');
-    expect([unknown.status, await unknown.json()]).toEqual([404, { error: 'Not Found', code: 5, message: 'Not Found', details: [] }]);
+    expect([unknown.status, await unknown.json()]).toEqual([
+      404,
+      { error: 'Not Found', code: 5, message: 'Not Found', details: [] },
+    ]);
     const outside = await fetch(`${harness.url}/nothing`);
     expect([outside.status, ((await outside.json()) as { code: number }).code]).toEqual([404, 5]);
     const unserved = await post('/v3/kv/txn', '{}');
-    expect([unserved.status, ((await unserved.json()) as { message: string }).message]).toEqual([501, 'unknown method Txn for service etcdserverpb.KV']);
+    expect([unserved.status, ((await unserved.json()) as { message: string }).message]).toEqual([
+      501,
+      'unknown method Txn for service etcdserverpb.KV',
+    ]);
   });
 
   it('cancels the call when the client goes away, and ends it at the deadline that the client set', async () => {
     const controller = new AbortController();
-    const waiting = fetch(`${harness.url}/v3/lock/lock`, { method: 'POST', body: '{}', signal: controller.signal });
+    const waiting = fetch(`${harness.url}/v3/lock/lock`, {
+      method: 'POST',
+      body: '{}',
+      signal: controller.signal,
+    });
     await until(() => harness.methods.waiting === 1);
     controller.abort();
     await expect(waiting).rejects.toThrow();
@@ -130,8 +167,13 @@ describe('streams', () => {
 
   it('keeps a watch open after the body has ended, and closes it with the connection', async () => {
     const controller = new AbortController();
-    const body = '{"create_request":{"key":"Zm9v"}} {"create_request":{"key":"YmFy"}}{"cancel_request":{"watch_id":1}}';
-    const response = await fetch(`${harness.url}/v3/watch`, { method: 'POST', body, signal: controller.signal });
+    const body =
+      '{"create_request":{"key":"Zm9v"}} {"create_request":{"key":"YmFy"}}{"cancel_request":{"watch_id":1}}';
+    const response = await fetch(`${harness.url}/v3/watch`, {
+      method: 'POST',
+      body,
+      signal: controller.signal,
+    });
     const answers = lines(response);
     expect((await answers.next()).value).toMatchObject({ result: { created: true } });
     expect((await answers.next()).value).toMatchObject({ result: { watch_id: '1', created: true } });
@@ -147,12 +189,17 @@ describe('streams', () => {
 
   it('ends a keep-alive with the body', async () => {
     const response = await post('/v3/lease/keepalive', '{"ID":"7587862072907233792"}');
-    expect(await response.text()).toMatch(/^\{"result":\{"header":.*"ID":"7587862072907233792","TTL":"60"\}\}\n$/);
+    expect(await response.text()).toMatch(
+      /^\{"result":\{"header":.*"ID":"7587862072907233792","TTL":"60"\}\}\n$/,
+    );
   });
 
   it('ends a stream that failed with a line that says so', async () => {
     const text = await (await post('/v3/maintenance/snapshot', '')).text();
-    const [chunk, failure] = text.trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+    const [chunk, failure] = text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(chunk).toEqual({ result: { remaining_bytes: '3', blob: 'YWJj' } });
     expect(failure).toEqual({
       error: {
@@ -175,7 +222,7 @@ describe('streams', () => {
 
   it('tells the method to hold back when the client does not read, and to go on when it does', async () => {
     const request = httpRequest(`${harness.url}/v3/watch`, { method: 'POST' });
-    const answered = new Promise<import('node:http').IncomingMessage>((resolve) => request.on('response', resolve));
+    const answered = new Promise<IncomingMessage>((resolve) => request.on('response', resolve));
     request.end('{"create_request":{"key":"Zm9v"}}');
     const response = await answered;
     response.pause();
@@ -184,7 +231,8 @@ describe('streams', () => {
     let drained = 0;
     watch.onDrain = () => drained++;
     const event = { events: [{ kv: { key: Buffer.alloc(100_000) } }] };
-    for (let i = 0; i < 1_000 && sendWatch(watch, event); i++) await new Promise((resolve) => setImmediate(resolve));
+    for (let i = 0; i < 1_000 && sendWatch(watch, event); i++)
+      await new Promise((resolve) => setImmediate(resolve));
     expect(sendWatch(watch, event)).toBe(false);
     expect(drained).toBe(0);
     response.resume();
@@ -210,7 +258,10 @@ describe('health', () => {
     expect(await get('/health')).toEqual([503, '{"health":"false","reason":"RAFT NO LEADER"}']);
     expect((await get('/health?serializable=true'))[0]).toBe(200);
     harness.methods.rangeError = ProtocolError.of('Timeout');
-    expect(await get('/health?serializable=true')).toEqual([503, '{"health":"false","reason":"RANGE ERROR:etcdserver: request timed out"}']);
+    expect(await get('/health?serializable=true')).toEqual([
+      503,
+      '{"health":"false","reason":"RANGE ERROR:etcdserver: request timed out"}',
+    ]);
     harness.methods.rangeError = ProtocolError.of('UserEmpty');
     expect((await get('/health?serializable=true'))[0]).toBe(200);
     expect((await post('/health', '')).status).toBe(405);
@@ -230,16 +281,23 @@ describe('health', () => {
     expect((await get('/livez/serializable_read'))[0]).toBe(200);
     expect((await get('/livez/nothing'))[0]).toBe(404);
     const [, metrics] = await get('/metrics');
-    expect(metrics).toContain('etcd_server_healthcheck{type="/readyz",name="non_learner"} 0'.replace('"/readyz"', '"readyz"'));
+    expect(metrics).toContain(
+      'etcd_server_healthcheck{type="/readyz",name="non_learner"} 0'.replace('"/readyz"', '"readyz"'),
+    );
   });
 
   it('serves version, variables and nothing but health and metrics on the metrics port', async () => {
-    expect(await get('/version')).toEqual([200, '{"etcdserver":"3.6.0","etcdcluster":"3.6.0","storage":"unknown"}']);
+    expect(await get('/version')).toEqual([
+      200,
+      '{"etcdserver":"3.6.0","etcdcluster":"3.6.0","storage":"unknown"}',
+    ]);
     expect(JSON.parse((await get('/debug/vars'))[1])).toMatchObject({ cmdline: ['conclave', 'server'] });
     expect((await fetch(`${harness.metricsUrl}/metrics`)).status).toBe(200);
     expect((await fetch(`${harness.metricsUrl}/readyz/non_learner`)).status).toBe(200);
     expect((await fetch(`${harness.metricsUrl}/version`)).status).toBe(404);
-    expect((await fetch(`${harness.metricsUrl}/v3/kv/range`, { method: 'POST', body: '{}' })).status).toBe(404);
+    expect((await fetch(`${harness.metricsUrl}/v3/kv/range`, { method: 'POST', body: '{}' })).status).toBe(
+      404,
+    );
   });
 });
 
@@ -248,9 +306,19 @@ describe('web pages', () => {
     expect((await raw('/version', { host: 'evil.example:2379' })).status).toBe(421);
     expect((await raw('/version', { origin: 'http://evil.example' })).status).toBe(403);
     const local = await raw('/version', { origin: 'http://localhost:3000' });
-    expect([local.status, local.headers['access-control-allow-origin']]).toEqual([200, 'http://localhost:3000']);
-    const preflight = await raw('/v3/kv/put', { origin: 'http://localhost:3000', 'access-control-request-method': 'POST' }, 'OPTIONS');
-    expect([preflight.status, preflight.headers['access-control-allow-methods']]).toEqual([200, 'POST, GET, OPTIONS, PUT, DELETE']);
+    expect([local.status, local.headers['access-control-allow-origin']]).toEqual([
+      200,
+      'http://localhost:3000',
+    ]);
+    const preflight = await raw(
+      '/v3/kv/put',
+      { origin: 'http://localhost:3000', 'access-control-request-method': 'POST' },
+      'OPTIONS',
+    );
+    expect([preflight.status, preflight.headers['access-control-allow-methods']]).toEqual([
+      200,
+      'POST, GET, OPTIONS, PUT, DELETE',
+    ]);
   });
 });
 

@@ -25,7 +25,11 @@ export interface HttpApplication {
  * Builds the Nest application and installs it on the front, whose waiting connections are then served. Loading this
  * module loads Nest and Fastify, which takes longer than starting an engine: import it when the member is ready.
  */
-export async function installHttpApplication(module: DynamicModule, front: HttpFront, host: ApplicationHost): Promise<HttpApplication> {
+export async function installHttpApplication(
+  module: DynamicModule,
+  front: HttpFront,
+  host: ApplicationHost,
+): Promise<HttpApplication> {
   let application: RequestListener | undefined;
   const adapter = new FastifyAdapter({
     serverFactory: (handler: RequestListener) => {
@@ -38,7 +42,10 @@ export async function installHttpApplication(module: DynamicModule, front: HttpF
     forceCloseConnections: false,
     exposeHeadRoutes: true,
     frameworkErrors: (error: Error, _request: FastifyRequest, reply: FastifyReply) => {
-      void reply.code(400).type('application/json').send(failureBody({ code: GrpcStatus.InvalidArgument, message: error.message }));
+      void reply
+        .code(400)
+        .type('application/json')
+        .send(failureBody({ code: GrpcStatus.InvalidArgument, message: error.message }));
     },
   });
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {

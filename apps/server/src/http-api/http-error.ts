@@ -49,7 +49,11 @@ export function failureLine(failure: HttpFailure): string {
 }
 
 /** Answers with a failure, unless an answer has begun. */
-export function sendFailure(response: ServerResponse, failure: HttpFailure, headers: Readonly<Record<string, string>> = {}): void {
+export function sendFailure(
+  response: ServerResponse,
+  failure: HttpFailure,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   if (response.headersSent || response.destroyed) return;
   const body = failureBody(failure);
   response.writeHead(httpStatusOf(failure), {

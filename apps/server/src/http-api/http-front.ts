@@ -1,4 +1,10 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { type Duplex } from 'node:stream';
 import { GrpcStatus } from '@conclave/protocol';
 import { type AccessPolicy } from './access-policy.js';
@@ -77,7 +83,10 @@ export class HttpFront {
   install(application: RequestListener): void {
     this.#server.on('request', (request, response) => {
       // A connection without another request closes by itself once its answer has left.
-      response.on('finish', () => this.#isDraining && setImmediate(() => this.#server.closeIdleConnections()));
+      response.on(
+        'finish',
+        () => this.#isDraining && setImmediate(() => this.#server.closeIdleConnections()),
+      );
       if (this.#admit(request, response)) application(request, response);
     });
     const waiting = this.#waiting ?? [];
@@ -150,6 +159,11 @@ export class HttpFront {
 
 function refusal(kind: 'wrong-host' | 'wrong-origin', host = '', origin = ''): HttpFailure {
   const code = GrpcStatus.PermissionDenied;
-  if (kind === 'wrong-origin') return { code, message: `pages of ${origin} may not call this member; see --cors` };
-  return { code, message: `host "${host}" is not one of this member's names; see --host-whitelist`, httpStatus: 421 };
+  if (kind === 'wrong-origin')
+    return { code, message: `pages of ${origin} may not call this member; see --cors` };
+  return {
+    code,
+    message: `host "${host}" is not one of this member's names; see --host-whitelist`,
+    httpStatus: 421,
+  };
 }

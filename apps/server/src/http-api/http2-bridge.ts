@@ -6,7 +6,15 @@ import { type HttpFront } from './http-front.js';
 /** Methods whose requests have no body that means anything. */
 const bodiless: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'DELETE']);
 /** Fields that belong to one connection, or that the bridge sets itself. */
-const ownFields: ReadonlySet<string> = new Set(['connection', 'host', 'content-length', 'transfer-encoding', 'upgrade', 'te', 'expect']);
+const ownFields: ReadonlySet<string> = new Set([
+  'connection',
+  'host',
+  'content-length',
+  'transfer-encoding',
+  'upgrade',
+  'te',
+  'expect',
+]);
 
 /**
  * Answers an HTTP/2 request that is no gRPC by the HTTP/1.1 application: request and answer stream through an
@@ -20,7 +28,13 @@ export function bridgeHttp2(exchange: HttpExchange, front: HttpFront): void {
   far.once('close', () => {
     if (!far.writableFinished) near.destroy();
   });
-  front.accept(Object.assign(far, { remoteAddress: remote.address, remotePort: remote.port, encrypted: tls !== undefined }));
+  front.accept(
+    Object.assign(far, {
+      remoteAddress: remote.address,
+      remotePort: remote.port,
+      encrypted: tls !== undefined,
+    }),
+  );
   let request: ReturnType<typeof httpRequest>;
   try {
     const { method, path } = exchange;

@@ -74,7 +74,8 @@ export class JsonSplitter {
       this.#inString = true;
     } else if (opens(byte)) {
       this.#depth++;
-      if (this.#depth > this.limits.depthMax) throw new InvalidJson(`JSON is nested deeper than ${this.limits.depthMax} levels`);
+      if (this.#depth > this.limits.depthMax)
+        throw new InvalidJson(`JSON is nested deeper than ${this.limits.depthMax} levels`);
     } else if (closes(byte)) {
       this.#depth--;
     }
@@ -90,7 +91,9 @@ export class JsonSplitter {
 }
 
 function printable(byte: number): string {
-  return byte > 0x20 && byte < 0x7f ? `"${String.fromCharCode(byte)}"` : `byte 0x${byte.toString(16).padStart(2, '0')}`;
+  return byte > 0x20 && byte < 0x7f
+    ? `"${String.fromCharCode(byte)}"`
+    : `byte 0x${byte.toString(16).padStart(2, '0')}`;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });

@@ -82,7 +82,10 @@ const scalarKinds: ReadonlyMap<ScalarType, FieldKind> = new Map([
 function kindOf(field: DescField, known: Map<string, MessagePlan>): FieldKind {
   if (field.message !== undefined) return { kind: 'message', plan: planOf(field.message, known) };
   if (field.enum !== undefined) {
-    return { kind: 'enum', names: new Map(field.enum.values.map((value) => [value.number, JSON.stringify(value.name)])) };
+    return {
+      kind: 'enum',
+      names: new Map(field.enum.values.map((value) => [value.number, JSON.stringify(value.name)])),
+    };
   }
   const scalar = field.scalar === undefined ? undefined : scalarKinds.get(field.scalar);
   assert(scalar !== undefined, `the JSON of field ${field.toString()} is known`);
@@ -219,7 +222,10 @@ class WireReader {
   /** A tag or a length. */
   smallVarint(): number {
     const value = this.varint();
-    assert(typeof value === 'number' && value <= 0xffff_ffff, 'a tag or length of an encoded response fits 32 bits');
+    assert(
+      typeof value === 'number' && value <= 0xffff_ffff,
+      'a tag or length of an encoded response fits 32 bits',
+    );
     return value;
   }
 

@@ -20,7 +20,8 @@ const pushAll = (text: string, chunkBytes: number): string[] => {
   const splitter = new JsonSplitter(limits);
   const bytes = Buffer.from(text);
   const objects: string[] = [];
-  for (let at = 0; at < bytes.length; at += chunkBytes) objects.push(...splitter.push(bytes.subarray(at, at + chunkBytes)));
+  for (let at = 0; at < bytes.length; at += chunkBytes)
+    objects.push(...splitter.push(bytes.subarray(at, at + chunkBytes)));
   splitter.end();
   return objects;
 };
@@ -62,7 +63,12 @@ describe('parseExactJson', () => {
   });
 
   it('refuses what is not JSON', () => {
-    for (const text of ['{"a":01234567890123456789}', '{"a":1234567890123456789x}', '{', '{"a":"9223372036854775807}']) {
+    for (const text of [
+      '{"a":01234567890123456789}',
+      '{"a":1234567890123456789x}',
+      '{',
+      '{"a":"9223372036854775807}',
+    ]) {
       expect(() => parseExactJson(text)).toThrow(InvalidJson);
     }
   });
@@ -84,7 +90,10 @@ describe('encodeRequest', () => {
       '{"compare":[{"target":"CREATE","result":0,"key":"Zm9v","createRevision":"9223372036854775807"},' +
       '{"target":2,"key":"Zm9v","mod_revision":9007199254740993}],"success":[{"requestPut":{"key":"Zm9v","prevKv":true}}],"nope":1}';
     const txn = etcdserverpb.TxnRequest.decode(codec('/etcdserverpb.KV/Txn').encodeRequest(json));
-    expect(txn.compare[0]?.target_union).toEqual({ $case: 'create_revision', value: 9_223_372_036_854_775_807n });
+    expect(txn.compare[0]?.target_union).toEqual({
+      $case: 'create_revision',
+      value: 9_223_372_036_854_775_807n,
+    });
     expect(txn.compare[1]?.target_union).toEqual({ $case: 'mod_revision', value: 9_007_199_254_740_993n });
     expect(txn.compare[1]?.target).toBe(etcdserverpb.Compare_CompareTarget.MOD);
     expect(txn.success[0]?.request?.$case).toBe('request_put');
@@ -92,13 +101,22 @@ describe('encodeRequest', () => {
 
   it('refuses values that do not fit their field', () => {
     const put = codec('/etcdserverpb.KV/Put');
-    const wrong = ['{"lease":1.5}', '{"lease":1e400}', '{"lease":99999999999999999999}', '{"key":"*"}', '{"prev_kv":"true"}', '{"key":1}'];
+    const wrong = [
+      '{"lease":1.5}',
+      '{"lease":1e400}',
+      '{"lease":99999999999999999999}',
+      '{"key":"*"}',
+      '{"prev_kv":"true"}',
+      '{"key":1}',
+    ];
     for (const json of wrong) expect(() => put.encodeRequest(json)).toThrow(InvalidJson);
   });
 });
 
 describe('JsonWriter', () => {
-  const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(fileDescriptorSet, 'base64')));
+  const registry = createFileRegistry(
+    fromBinary(FileDescriptorSetSchema, Buffer.from(fileDescriptorSet, 'base64')),
+  );
   const reference = (typeName: string, bytes: Uint8Array): unknown => {
     const message = registry.getMessage(typeName);
     if (message === undefined) throw new Error(`no message ${typeName}`);
@@ -108,8 +126,22 @@ describe('JsonWriter', () => {
   it("writes as etcd's gateway does", () => {
     const bytes = etcdserverpb.RangeResponse.encode(
       etcdserverpb.RangeResponse.fromPartial({
-        header: { cluster_id: 14_841_639_068_965_178_418n, member_id: 10_276_657_743_932_975_437n, revision: 2n, raft_term: 3n },
-        kvs: [{ key: Buffer.from('foo'), value: Buffer.from('bar'), create_revision: 2n, mod_revision: 2n, version: 1n, lease: -1n }],
+        header: {
+          cluster_id: 14_841_639_068_965_178_418n,
+          member_id: 10_276_657_743_932_975_437n,
+          revision: 2n,
+          raft_term: 3n,
+        },
+        kvs: [
+          {
+            key: Buffer.from('foo'),
+            value: Buffer.from('bar'),
+            create_revision: 2n,
+            mod_revision: 2n,
+            version: 1n,
+            lease: -1n,
+          },
+        ],
         count: 1n,
       }),
     ).finish();
@@ -122,8 +154,19 @@ describe('JsonWriter', () => {
   it('agrees with the reference conversion on generated watch responses', () => {
     const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
     const bytes = fc.uint8Array({ maxLength: 8 }).map((array) => Buffer.from(array));
-    const kv = fc.record({ key: bytes, value: bytes, create_revision: int64, mod_revision: int64, version: int64, lease: int64 });
-    const event = fc.record({ type: fc.constantFrom(mvccpb.Event_EventType.PUT, mvccpb.Event_EventType.DELETE), kv, prev_kv: fc.option(kv, { nil: undefined }) });
+    const kv = fc.record({
+      key: bytes,
+      value: bytes,
+      create_revision: int64,
+      mod_revision: int64,
+      version: int64,
+      lease: int64,
+    });
+    const event = fc.record({
+      type: fc.constantFrom(mvccpb.Event_EventType.PUT, mvccpb.Event_EventType.DELETE),
+      kv,
+      prev_kv: fc.option(kv, { nil: undefined }),
+    });
     const response = fc.record({
       watch_id: int64,
       created: fc.boolean(),
@@ -134,7 +177,9 @@ describe('JsonWriter', () => {
     });
     fc.assert(
       fc.property(response, (message) => {
-        const encoded = etcdserverpb.WatchResponse.encode(etcdserverpb.WatchResponse.fromPartial(message)).finish();
+        const encoded = etcdserverpb.WatchResponse.encode(
+          etcdserverpb.WatchResponse.fromPartial(message),
+        ).finish();
         const { responses } = codec('/etcdserverpb.Watch/Watch');
         const text = responses.write(encoded);
         expect(JSON.parse(text)).toEqual(reference('etcdserverpb.WatchResponse', encoded));
@@ -146,19 +191,35 @@ describe('JsonWriter', () => {
 
   it('agrees with the reference conversion on texts, small numbers, nested messages and enums', () => {
     const status = etcdserverpb.StatusResponse.encode(
-      etcdserverpb.StatusResponse.fromPartial({ version: '0', errors: ['', '0', 'a"b\n'], leader: 2n ** 64n - 1n, isLearner: true }),
+      etcdserverpb.StatusResponse.fromPartial({
+        version: '0',
+        errors: ['', '0', 'a"b\n'],
+        leader: 2n ** 64n - 1n,
+        isLearner: true,
+      }),
     ).finish();
     const text = codec('/etcdserverpb.Maintenance/Status').responses.write(status);
     expect(JSON.parse(text)).toEqual(reference('etcdserverpb.StatusResponse', status));
-    const hash = etcdserverpb.HashKVResponse.encode(etcdserverpb.HashKVResponse.fromPartial({ hash: 4_294_967_295 })).finish();
+    const hash = etcdserverpb.HashKVResponse.encode(
+      etcdserverpb.HashKVResponse.fromPartial({ hash: 4_294_967_295 }),
+    ).finish();
     expect(codec('/etcdserverpb.Maintenance/HashKV').responses.write(hash)).toBe('{"hash":4294967295}');
     const alarm = etcdserverpb.AlarmResponse.encode(
-      etcdserverpb.AlarmResponse.fromPartial({ alarms: [{ memberID: 1n, alarm: etcdserverpb.AlarmType.NOSPACE }, {}] }),
+      etcdserverpb.AlarmResponse.fromPartial({
+        alarms: [{ memberID: 1n, alarm: etcdserverpb.AlarmType.NOSPACE }, {}],
+      }),
     ).finish();
-    expect(codec('/etcdserverpb.Maintenance/Alarm').responses.write(alarm)).toBe('{"alarms":[{"memberID":"1","alarm":"NOSPACE"},{}]}');
+    expect(codec('/etcdserverpb.Maintenance/Alarm').responses.write(alarm)).toBe(
+      '{"alarms":[{"memberID":"1","alarm":"NOSPACE"},{}]}',
+    );
     const txn = etcdserverpb.TxnResponse.encode(
-      etcdserverpb.TxnResponse.fromPartial({ succeeded: true, responses: [{ response: { $case: 'response_put', value: {} } }] }),
+      etcdserverpb.TxnResponse.fromPartial({
+        succeeded: true,
+        responses: [{ response: { $case: 'response_put', value: {} } }],
+      }),
     ).finish();
-    expect(codec('/etcdserverpb.KV/Txn').responses.write(txn)).toBe('{"succeeded":true,"responses":[{"response_put":{}}]}');
+    expect(codec('/etcdserverpb.KV/Txn').responses.write(txn)).toBe(
+      '{"succeeded":true,"responses":[{"response_put":{}}]}',
+    );
   });
 });

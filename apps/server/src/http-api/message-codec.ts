@@ -28,7 +28,9 @@ export interface MethodCodec {
 
 /** Every method of the protocol by its gRPC path, from the descriptors of the .proto files. */
 export function createMethodCodecs(): ReadonlyMap<string, MethodCodec> {
-  const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(fileDescriptorSet, 'base64')));
+  const registry = createFileRegistry(
+    fromBinary(FileDescriptorSetSchema, Buffer.from(fileDescriptorSet, 'base64')),
+  );
   const codecs = new Map<string, MethodCodec>();
   for (const type of registry) {
     if (type.kind !== 'service') continue;
@@ -56,7 +58,10 @@ class DescriptorCodec implements MethodCodec {
   encodeRequest(json: string): Uint8Array {
     const value = parseExactJson(json) as JsonValue;
     try {
-      return toBinary(this.#input, fromJson(this.#input, value, { ignoreUnknownFields: true, registry: this.registry }));
+      return toBinary(
+        this.#input,
+        fromJson(this.#input, value, { ignoreUnknownFields: true, registry: this.registry }),
+      );
     } catch (error) {
       throw new InvalidJson(error instanceof Error ? error.message : String(error), { cause: error });
     }

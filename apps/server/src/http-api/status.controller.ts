@@ -23,7 +23,9 @@ export class StatusController {
 
   @Get('metrics')
   async metrics(@Res() reply: FastifyReply): Promise<void> {
-    this.#exposition ??= import('../metrics/exposition.js').then(({ Exposition }) => new Exposition(this.services.registry));
+    this.#exposition ??= import('../metrics/exposition.js').then(
+      ({ Exposition }) => new Exposition(this.services.registry),
+    );
     const exposition = await this.#exposition;
     await reply.type(exposition.contentType).send(await exposition.render());
   }
@@ -32,7 +34,10 @@ export class StatusController {
   @Get('debug/vars')
   async variables(@Res() reply: FastifyReply): Promise<void> {
     const { rss, heapTotal, heapUsed, external } = process.memoryUsage();
-    const variables = { cmdline: this.services.commandLine, memstats: { rss, heapTotal, heapUsed, external } };
+    const variables = {
+      cmdline: this.services.commandLine,
+      memstats: { rss, heapTotal, heapUsed, external },
+    };
     await reply.type('application/json; charset=utf-8').send(JSON.stringify(variables));
   }
 }

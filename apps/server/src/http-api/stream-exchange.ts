@@ -60,7 +60,11 @@ export class StreamExchange implements BodyHandler, ResponseStream {
     if (this.#isOver) return;
     this.#messages++;
     if (this.#isBidirectional || this.#messages === 1) this.#stream.message(request);
-    else this.failed({ code: GrpcStatus.InvalidArgument, message: 'the body must be one JSON object, not several' });
+    else
+      this.failed({
+        code: GrpcStatus.InvalidArgument,
+        message: 'the body must be one JSON object, not several',
+      });
   }
 
   ended(): void {

@@ -44,15 +44,24 @@ export class UnaryExchange implements BodyHandler {
 
   message(request: Uint8Array): void {
     if (this.#request === undefined) this.#request = request;
-    else this.failed({ code: GrpcStatus.InvalidArgument, message: 'the body must be one JSON object, not several' });
+    else
+      this.failed({
+        code: GrpcStatus.InvalidArgument,
+        message: 'the body must be one JSON object, not several',
+      });
   }
 
   ended(): void {
     clearTimeout(this.#timer);
     if (this.#timeoutMs !== undefined) {
-      this.#startTimer(this.#timeoutMs, { code: GrpcStatus.DeadlineExceeded, message: 'context deadline exceeded' });
+      this.#startTimer(this.#timeoutMs, {
+        code: GrpcStatus.DeadlineExceeded,
+        message: 'context deadline exceeded',
+      });
     }
-    this.method.call(this.#request ?? empty, this.#context, (error, response) => this.#replied(error, response));
+    this.method.call(this.#request ?? empty, this.#context, (error, response) =>
+      this.#replied(error, response),
+    );
   }
 
   failed(failure: HttpFailure): void {
@@ -73,10 +82,16 @@ export class UnaryExchange implements BodyHandler {
   #replied(error: ProtocolError | undefined, message: Uint8Array | undefined): void {
     if (!this.#finish()) return;
     if (error !== undefined || message === undefined) {
-      sendFailure(this.response, error ?? { code: GrpcStatus.Internal, message: 'the method gave no answer' });
+      sendFailure(
+        this.response,
+        error ?? { code: GrpcStatus.Internal, message: 'the method gave no answer' },
+      );
     } else if (message.length < slicedFromBytes) {
       const body = this.codec.responses.write(message);
-      this.response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) });
+      this.response.writeHead(200, {
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(body),
+      });
       this.response.end(body);
     } else {
       this.response.writeHead(200, { 'content-type': 'application/json' });

@@ -1,7 +1,12 @@
 import { type LogFields } from '../engine/platform/logger.js';
 
 /** `2026-01-02T03:04:05.678Z  INFO  message  {"field":1}`, tab-separated as etcd's console format. */
-export function consoleLine(wallMs: number, level: string, message: string, fields: LogFields | undefined): string {
+export function consoleLine(
+  wallMs: number,
+  level: string,
+  message: string,
+  fields: LogFields | undefined,
+): string {
   const time = new Date(wallMs).toISOString();
   const rest = fields === undefined || Object.keys(fields).length === 0 ? '' : `\t${JSON.stringify(fields)}`;
   return `${time}\t${level.toUpperCase()}\t${singleLine(message)}${rest}\n`;
@@ -9,6 +14,5 @@ export function consoleLine(wallMs: number, level: string, message: string, fiel
 
 /** Line ends and control characters in a message could forge lines of their own. */
 function singleLine(message: string): string {
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   return message.replace(/[\u0000-\u001f\u007f]/g, (character) => JSON.stringify(character).slice(1, -1));
 }

@@ -21,7 +21,13 @@ const bufferedBytesMax = 4 * 1024 * 1024;
  */
 export async function openLogSink(output: string, dropped: Counter): Promise<LogSink> {
   const dest = output === 'stdout' ? 1 : output === 'default' || output === 'stderr' ? 2 : output;
-  const destination = pino.destination({ dest, sync: false, append: true, mkdir: true, maxLength: bufferedBytesMax });
+  const destination = pino.destination({
+    dest,
+    sync: false,
+    append: true,
+    mkdir: true,
+    maxLength: bufferedBytesMax,
+  });
   await once(destination, 'ready');
   let isPending = false;
   destination.on('drain', () => {
@@ -36,7 +42,8 @@ export async function openLogSink(output: string, dropped: Counter): Promise<Log
       destination.write(line);
     },
     async flush(timeoutMs) {
-      if (isPending) await once(destination, 'drain', { signal: AbortSignal.timeout(timeoutMs) }).catch(() => undefined);
+      if (isPending)
+        await once(destination, 'drain', { signal: AbortSignal.timeout(timeoutMs) }).catch(() => undefined);
     },
   };
 }

@@ -18,7 +18,10 @@ describe('createJsonLogger', () => {
     const sink = memorySink();
     const logger = createJsonLogger('info', sink, wall);
     logger.debug('hidden');
-    logger.info('ready to serve client requests', { memberId: '8e9e05c52164694d', clientUrls: ['http://localhost:2379'] });
+    logger.info('ready to serve client requests', {
+      memberId: '8e9e05c52164694d',
+      clientUrls: ['http://localhost:2379'],
+    });
     expect(sink.lines.map((line) => JSON.parse(line) as unknown)).toEqual([
       {
         level: 'info',

@@ -6,10 +6,18 @@ import { type LogSink } from './log-sink.js';
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
 /** Invariant: ascending severity. */
-const severities: Readonly<Record<LogLevel, number>> = { debug: 20, info: 30, warn: 40, error: 50, fatal: 60 };
+const severities: Readonly<Record<LogLevel, number>> = {
+  debug: 20,
+  info: 30,
+  warn: 40,
+  error: 50,
+  fatal: 60,
+};
 
 /** etcd's two levels for programming errors are our highest. */
-export function logLevelOf(flag: 'debug' | 'info' | 'warn' | 'error' | 'panic' | 'dpanic' | 'fatal'): LogLevel {
+export function logLevelOf(
+  flag: 'debug' | 'info' | 'warn' | 'error' | 'panic' | 'dpanic' | 'fatal',
+): LogLevel {
   return flag === 'panic' || flag === 'dpanic' ? 'fatal' : flag;
 }
 
@@ -42,8 +50,10 @@ export function createJsonLogger(level: LogLevel, sink: LogSink, wall: () => num
 /** Lines for people, tab-separated. */
 export function createConsoleLogger(level: LogLevel, sink: LogSink, wall: () => number): ServerLogger {
   const least = severities[level];
-  const at = (own: LogLevel) => (message: string, fields?: LogFields): void => {
-    if (severities[own] >= least) sink.write(consoleLine(wall(), own, message, fields));
-  };
+  const at =
+    (own: LogLevel) =>
+    (message: string, fields?: LogFields): void => {
+      if (severities[own] >= least) sink.write(consoleLine(wall(), own, message, fields));
+    };
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error'), fatal: at('fatal') };
 }

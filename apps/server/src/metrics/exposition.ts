@@ -35,7 +35,9 @@ function metricOf(family: Family): Metric<string> {
   const { name, help } = family;
   if (family.kind === 'histogram') return new CopiedHistogram(name, help, family.series);
   const collect: Collect = () => [...family.sources.values()].flatMap((source) => [...source()]);
-  return family.kind === 'gauge' ? new CopiedGauge(name, help, collect) : new CopiedCounter(name, help, collect);
+  return family.kind === 'gauge'
+    ? new CopiedGauge(name, help, collect)
+    : new CopiedCounter(name, help, collect);
 }
 
 class CopiedGauge extends Gauge {
@@ -48,7 +50,10 @@ class CopiedGauge extends Gauge {
   }
 
   override async get(): ReturnType<Gauge['get']> {
-    return { ...(await super.get()), values: this.collected().map(({ labels, value }) => ({ labels: { ...labels }, value })) };
+    return {
+      ...(await super.get()),
+      values: this.collected().map(({ labels, value }) => ({ labels: { ...labels }, value })),
+    };
   }
 }
 
@@ -62,7 +67,10 @@ class CopiedCounter extends Counter {
   }
 
   override async get(): ReturnType<Counter['get']> {
-    return { ...(await super.get()), values: this.collected().map(({ labels, value }) => ({ labels: { ...labels }, value })) };
+    return {
+      ...(await super.get()),
+      values: this.collected().map(({ labels, value }) => ({ labels: { ...labels }, value })),
+    };
   }
 }
 

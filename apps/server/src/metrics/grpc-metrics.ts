@@ -31,21 +31,37 @@ export function registerGrpcMetrics(registry: MetricRegistry, stats: () => Serve
       methodsOf(stats()).map((method): Sample => ({ labels: labelsOf(method), value: read(method) })),
     );
   };
-  perMethod('grpc_server_started_total', 'Total number of RPCs started on the server.', ({ started }) => started);
+  perMethod(
+    'grpc_server_started_total',
+    'Total number of RPCs started on the server.',
+    ({ started }) => started,
+  );
   perMethod(
     'grpc_server_msg_received_total',
     'Total number of RPC stream messages received on the server.',
     ({ messagesReceived }) => messagesReceived,
   );
-  perMethod('grpc_server_msg_sent_total', 'Total number of RPC stream messages sent by the server.', ({ messagesSent }) => messagesSent);
+  perMethod(
+    'grpc_server_msg_sent_total',
+    'Total number of RPC stream messages sent by the server.',
+    ({ messagesSent }) => messagesSent,
+  );
   registry.collected(
     'counter',
     'grpc_server_handled_total',
     'Total number of RPCs completed on the server, regardless of success or failure.',
     () => methodsOf(stats()).flatMap(handledSamples),
   );
-  registry.observedCounter('etcd_network_client_grpc_received_bytes_total', 'The total number of bytes received from grpc clients.', () => stats().bytesReceived);
-  registry.observedCounter('etcd_network_client_grpc_sent_bytes_total', 'The total number of bytes sent to grpc clients.', () => stats().bytesSent);
+  registry.observedCounter(
+    'etcd_network_client_grpc_received_bytes_total',
+    'The total number of bytes received from grpc clients.',
+    () => stats().bytesReceived,
+  );
+  registry.observedCounter(
+    'etcd_network_client_grpc_sent_bytes_total',
+    'The total number of bytes sent to grpc clients.',
+    () => stats().bytesSent,
+  );
   registry.observed('conclave_grpc_connections', 'Open gRPC connections.', () => stats().connectionsOpen);
 }
 
@@ -53,14 +69,19 @@ export function registerGrpcMetrics(registry: MetricRegistry, stats: () => Serve
 function handledSamples(method: MethodStats): Sample[] {
   const labels = labelsOf(method);
   return method.handledByCode.flatMap((value, code) =>
-    value === 0 && code !== 0 ? [] : [{ labels: { ...labels, grpc_code: GrpcStatus[code] ?? 'Unknown' }, value }],
+    value === 0 && code !== 0
+      ? []
+      : [{ labels: { ...labels, grpc_code: GrpcStatus[code] ?? 'Unknown' }, value }],
   );
 }
 
 /** Observes how long calls take, for `--metrics=extensive`. Its result is the gRPC server's `onHandled`. */
-export function observeGrpcDurations(registry: MetricRegistry): (method: MethodStats, code: GrpcStatus, durationMs: number) => void {
+export function observeGrpcDurations(
+  registry: MetricRegistry,
+): (method: MethodStats, code: GrpcStatus, durationMs: number) => void {
   const byMethod = new Map<MethodStats, { observe(seconds: number): void }>();
-  const help = 'Histogram of response latency (seconds) of gRPC that had been application-level handled by the server.';
+  const help =
+    'Histogram of response latency (seconds) of gRPC that had been application-level handled by the server.';
   return (method, _code, durationMs) => {
     let histogram = byMethod.get(method);
     if (histogram === undefined) {

@@ -19,7 +19,9 @@ describe('MetricRegistry', () => {
   it('gives the same instrument for the same name and labels', () => {
     const registry = new MetricRegistry();
     expect(registry.counter('a_total', 'A.')).toBe(registry.counter('a_total', 'A.'));
-    expect(registry.counter('a_total', 'A.', { x: '1' })).not.toBe(registry.counter('a_total', 'A.', { x: '2' }));
+    expect(registry.counter('a_total', 'A.', { x: '1' })).not.toBe(
+      registry.counter('a_total', 'A.', { x: '2' }),
+    );
   });
 
   it('refuses one name for two kinds and names that Prometheus would not take', () => {
@@ -112,7 +114,9 @@ describe('gRPC metrics', () => {
     expect(valueOf(text, `grpc_server_started_total{${labels}}`)).toBe(3);
     expect(valueOf(text, `grpc_server_handled_total{${labels},grpc_code="OK"}`)).toBe(1);
     expect(valueOf(text, `grpc_server_handled_total{${labels},grpc_code="OutOfRange"}`)).toBe(1);
-    expect(text).toContain('grpc_server_started_total{grpc_type="bidi_stream",grpc_service="etcdserverpb.Watch",grpc_method="Watch"} 0');
+    expect(text).toContain(
+      'grpc_server_started_total{grpc_type="bidi_stream",grpc_service="etcdserverpb.Watch",grpc_method="Watch"} 0',
+    );
   });
 
   it('observes durations per method', async () => {
@@ -143,13 +147,17 @@ describe('registerQuantiles', () => {
 describe('registerServerMetrics', () => {
   it('names the member, its version and the version of the cluster once decided', async () => {
     const registry = new MetricRegistry();
-    let clusterVersion: string | undefined;
-    registerServerMetrics(registry, { memberId: 0x8e9e05c52164694dn, serverVersion: '3.6.0', clusterVersion: () => clusterVersion });
+    const cluster: { version: string | undefined } = { version: undefined };
+    registerServerMetrics(registry, {
+      memberId: 0x8e9e05c52164694dn,
+      serverVersion: '3.6.0',
+      clusterVersion: () => cluster.version,
+    });
     const exposition = new Exposition(registry);
     const early = await exposition.render();
     expect(early).toContain('etcd_server_id{server_id="8e9e05c52164694d"} 1');
     expect(early).not.toContain('cluster_version="');
-    clusterVersion = '3.6.0';
+    cluster.version = '3.6.0';
     expect(await exposition.render()).toContain('etcd_cluster_version{cluster_version="3.6"} 1');
   });
 });

@@ -6,17 +6,43 @@ const nanosecondsPerSecond = 1e9;
 
 /** The metrics of the process, by Prometheus' usual names; dashboards and etcdctl's `check` read them. */
 export function registerProcessMetrics(registry: MetricRegistry, startedAtUnixSeconds: number): void {
-  registry.observedCounter('process_cpu_seconds_total', 'Total user and system CPU time spent in seconds.', () => {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / 1e6;
-  });
-  registry.observed('process_resident_memory_bytes', 'Resident memory size in bytes.', () => process.memoryUsage.rss());
-  registry.observed('process_start_time_seconds', 'Start time of the process since unix epoch in seconds.', () => startedAtUnixSeconds);
-  registry.observed('nodejs_heap_size_used_bytes', 'Bytes of the JavaScript heap in use.', () => process.memoryUsage().heapUsed);
-  registry.observed('nodejs_heap_size_total_bytes', 'Bytes of the JavaScript heap.', () => process.memoryUsage().heapTotal);
-  registry.observed('nodejs_external_memory_bytes', 'Bytes outside the JavaScript heap that its objects hold.', () => process.memoryUsage().external);
+  registry.observedCounter(
+    'process_cpu_seconds_total',
+    'Total user and system CPU time spent in seconds.',
+    () => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1e6;
+    },
+  );
+  registry.observed('process_resident_memory_bytes', 'Resident memory size in bytes.', () =>
+    process.memoryUsage.rss(),
+  );
+  registry.observed(
+    'process_start_time_seconds',
+    'Start time of the process since unix epoch in seconds.',
+    () => startedAtUnixSeconds,
+  );
+  registry.observed(
+    'nodejs_heap_size_used_bytes',
+    'Bytes of the JavaScript heap in use.',
+    () => process.memoryUsage().heapUsed,
+  );
+  registry.observed(
+    'nodejs_heap_size_total_bytes',
+    'Bytes of the JavaScript heap.',
+    () => process.memoryUsage().heapTotal,
+  );
+  registry.observed(
+    'nodejs_external_memory_bytes',
+    'Bytes outside the JavaScript heap that its objects hold.',
+    () => process.memoryUsage().external,
+  );
   if (process.platform === 'linux') {
-    registry.observed('process_open_fds', 'Number of open file descriptors.', () => readdirSync('/proc/self/fd').length - 1);
+    registry.observed(
+      'process_open_fds',
+      'Number of open file descriptors.',
+      () => readdirSync('/proc/self/fd').length - 1,
+    );
     registry.observed('process_max_fds', 'Maximum number of open file descriptors.', maxOpenFiles);
     registry.observed('process_virtual_memory_bytes', 'Virtual memory size in bytes.', virtualMemoryBytes);
   }
@@ -45,14 +71,21 @@ export function registerEventLoopDelay(registry: MetricRegistry): () => void {
   const idle = 10e6;
   const seconds = (nanoseconds: number): number =>
     Number.isFinite(nanoseconds) ? Math.max(0, nanoseconds - idle) / nanosecondsPerSecond : 0;
-  const quantile = (q: number): (() => number) => () => seconds(monitor.percentile(q));
+  const quantile =
+    (q: number): (() => number) =>
+    () =>
+      seconds(monitor.percentile(q));
   registry.observed('conclave_event_loop_delay_seconds', help, quantile(50), { quantile: '0.5' });
   registry.observed('conclave_event_loop_delay_seconds', help, quantile(90), { quantile: '0.9' });
   registry.observed('conclave_event_loop_delay_seconds', help, quantile(99), { quantile: '0.99' });
-  registry.observed('conclave_event_loop_delay_max_seconds', 'Longest delay since the previous scrape, in seconds.', () => {
-    const longest = seconds(monitor.max);
-    monitor.reset();
-    return longest;
-  });
+  registry.observed(
+    'conclave_event_loop_delay_max_seconds',
+    'Longest delay since the previous scrape, in seconds.',
+    () => {
+      const longest = seconds(monitor.max);
+      monitor.reset();
+      return longest;
+    },
+  );
   return () => void monitor.disable();
 }

@@ -23,7 +23,10 @@ export function registerQuantiles(registry: MetricRegistry): void {
       const family = registry.families.get(histogram);
       const entry = family?.kind === 'histogram' ? family.series.get('{}') : undefined;
       if (entry === undefined || entry.histogram.count === 0) return [];
-      return quantiles.map((q): Sample => ({ labels: { quantile: String(q) }, value: entry.histogram.quantile(q) }));
+      return quantiles.map((q): Sample => ({
+        labels: { quantile: String(q) },
+        value: entry.histogram.quantile(q),
+      }));
     });
   }
 }

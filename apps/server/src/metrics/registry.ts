@@ -13,8 +13,18 @@ export interface Sample {
 
 /** All series of one name. Their labels have the same names and differ in their values. */
 export type Family =
-  | { readonly kind: NumberKind; readonly name: string; readonly help: string; readonly sources: Map<string, () => Iterable<Sample>> }
-  | { readonly kind: 'histogram'; readonly name: string; readonly help: string; readonly series: Map<string, LabelledHistogram> };
+  | {
+      readonly kind: NumberKind;
+      readonly name: string;
+      readonly help: string;
+      readonly sources: Map<string, () => Iterable<Sample>>;
+    }
+  | {
+      readonly kind: 'histogram';
+      readonly name: string;
+      readonly help: string;
+      readonly series: Map<string, LabelledHistogram>;
+    };
 
 export interface LabelledHistogram {
   readonly labels: Labels;
@@ -43,9 +53,19 @@ export class MetricRegistry implements Meter {
     return this.#instrument('gauge', name, help, labels, () => new NumberGauge());
   }
 
-  histogram(name: string, help: string, buckets: readonly number[], labels: Labels = {}): BucketHistogram & Histogram {
+  histogram(
+    name: string,
+    help: string,
+    buckets: readonly number[],
+    labels: Labels = {},
+  ): BucketHistogram & Histogram {
     assert(validName.test(name), `"${name}" is a metric name`);
-    const family = this.#families.get(name) ?? { kind: 'histogram', name, help, series: new Map<string, LabelledHistogram>() };
+    const family = this.#families.get(name) ?? {
+      kind: 'histogram',
+      name,
+      help,
+      series: new Map<string, LabelledHistogram>(),
+    };
     assert(family.kind === 'histogram', `metric ${name} is a ${family.kind}, not a histogram`);
     this.#families.set(name, family);
     const key = JSON.stringify(labels);
@@ -75,7 +95,13 @@ export class MetricRegistry implements Meter {
     this.#addSource(kind, name, help, JSON.stringify(labels), () => [{ labels, value: read() }]);
   }
 
-  #instrument<T extends NumberCounter | NumberGauge>(kind: NumberKind, name: string, help: string, labels: Labels, make: () => T): T {
+  #instrument<T extends NumberCounter | NumberGauge>(
+    kind: NumberKind,
+    name: string,
+    help: string,
+    labels: Labels,
+    make: () => T,
+  ): T {
     const key = JSON.stringify(labels);
     const existing = this.#instruments.get(name + key);
     if (existing !== undefined && this.#families.get(name)?.kind === kind) return existing as T;
@@ -85,9 +111,20 @@ export class MetricRegistry implements Meter {
     return instrument;
   }
 
-  #addSource(kind: NumberKind, name: string, help: string, key: string, collect: () => Iterable<Sample>): void {
+  #addSource(
+    kind: NumberKind,
+    name: string,
+    help: string,
+    key: string,
+    collect: () => Iterable<Sample>,
+  ): void {
     assert(validName.test(name), `"${name}" is a metric name`);
-    const family = this.#families.get(name) ?? { kind, name, help, sources: new Map<string, () => Iterable<Sample>>() };
+    const family = this.#families.get(name) ?? {
+      kind,
+      name,
+      help,
+      sources: new Map<string, () => Iterable<Sample>>(),
+    };
     assert(family.kind === kind, `metric ${name} is a ${family.kind}, not a ${kind}`);
     assert(!family.sources.has(key), `metric ${name}${key} has one source`);
     family.sources.set(key, collect);

@@ -19,7 +19,11 @@ export function readArguments(argv: readonly string[]): Source {
 function readWord(word: string, words: Iterator<string>, source: Source): void {
   const match = /^--?([^-=][^=]*)(?:=([\s\S]*))?$/.exec(word);
   if (match === null) {
-    source.mistakes.push({ subject: `"${word}"`, given: undefined, problem: 'it is not a flag; flags start with --' });
+    source.mistakes.push({
+      subject: `"${word}"`,
+      given: undefined,
+      problem: 'it is not a flag; flags start with --',
+    });
     return;
   }
   const [, name = '', attached] = match;
@@ -30,7 +34,8 @@ function readWord(word: string, words: Iterator<string>, source: Source): void {
   }
   const flag: Flag<unknown> = flagTable[option];
   const text = attached ?? (flag.isToggle ? 'true' : nextValue(words));
-  if (text === undefined) source.mistakes.push(mistakeAbout(flag, `--${name}`, undefined, 'it needs a value'));
+  if (text === undefined)
+    source.mistakes.push(mistakeAbout(flag, `--${name}`, undefined, 'it needs a value'));
   else source.given.set(option, { option, subject: `--${name}`, text });
 }
 

@@ -22,7 +22,8 @@ export function parseAutoCompaction(mode: 'periodic' | 'revision', text: string)
     return Number(text) === 0 ? { mode: 'off' } : { mode: 'revision', retentionRevisions: Number(text) };
   }
   const retentionMs = isNumber ? Number(text) * hourMs : parseDuration(text);
-  if (retentionMs === undefined) return 'in periodic mode it must be a duration such as 30m, or a whole number of hours';
+  if (retentionMs === undefined)
+    return 'in periodic mode it must be a duration such as 30m, or a whole number of hours';
   if (retentionMs === 0) return { mode: 'off' };
   if (retentionMs < 1_000) return 'in periodic mode it must be 0 or at least 1s';
   if (retentionMs > Number.MAX_SAFE_INTEGER) return 'it is too long';

@@ -27,8 +27,14 @@ function parseObject(path: string, content: string, source: Source): object | un
   } catch (error) {
     reason = error instanceof Error ? error.message : String(error);
   }
-  const yaml = /^\s*(#|---|[\w-]+:(\s|$))/.test(content) ? ' (YAML is not supported: write the same keys as a JSON object)' : '';
-  source.mistakes.push({ subject: '--config-file', given: path, problem: `the file is not a JSON object: ${reason}${yaml}` });
+  const yaml = /^\s*(#|---|[\w-]+:(\s|$))/.test(content)
+    ? ' (YAML is not supported: write the same keys as a JSON object)'
+    : '';
+  source.mistakes.push({
+    subject: '--config-file',
+    given: path,
+    problem: `the file is not a JSON object: ${reason}${yaml}`,
+  });
   return undefined;
 }
 
@@ -48,7 +54,12 @@ function readKeys(object: object, flagOf: (key: string) => string, section: stri
     const option = optionOf(flagOf(key));
     const text = asText(value);
     if (option === undefined) source.mistakes.push(unknownFlag(flagOf(key), text, subject));
-    else if (text === undefined) source.mistakes.push({ subject, given: undefined, problem: 'it must be a text, number, boolean or list of texts' });
+    else if (text === undefined)
+      source.mistakes.push({
+        subject,
+        given: undefined,
+        problem: 'it must be a text, number, boolean or list of texts',
+      });
     else readEntry(option, subject, text, value, source);
   }
 }

@@ -3,7 +3,9 @@ import { type HostUrl, isLoopback } from './listen-url.js';
 import { type ServerOptions } from './server-options.js';
 
 /** The URLs on which other machines reach this server without TLS. */
-export function exposedUrls(options: Pick<ServerOptions, 'listenClientUrls' | 'listenClientHttpUrls'>): readonly HostUrl[] {
+export function exposedUrls(
+  options: Pick<ServerOptions, 'listenClientUrls' | 'listenClientHttpUrls'>,
+): readonly HostUrl[] {
   return [...options.listenClientUrls, ...options.listenClientHttpUrls].filter(
     (url) => url.scheme === 'http' && !isLoopback(url.host),
   );
@@ -21,14 +23,17 @@ export function exposureNotices(options: ServerOptions): Notice[] {
         'Give --cert-file and --key-file with https:// URLs and enable authentication, or listen on localhost only.',
     );
   } else if (options.tls !== undefined && !options.clientCertAuth) {
-    warn('clients are not asked for certificates; unless authentication is enabled, whoever reaches the client port may do everything');
+    warn(
+      'clients are not asked for certificates; unless authentication is enabled, whoever reaches the client port may do everything',
+    );
   }
   if (options.tls !== undefined) {
     for (const url of options.listenClientUrls.filter(({ scheme }) => scheme === 'http')) {
       warn(`--cert-file and --key-file are not used for ${url.text}, whose scheme is http`);
     }
   }
-  if (options.maxRequestBytes > 10_485_760) warn('--max-request-bytes above 10485760 is not advised: large requests delay all others');
+  if (options.maxRequestBytes > 10_485_760)
+    warn('--max-request-bytes above 10485760 is not advised: large requests delay all others');
   if (options.quotaBytes !== undefined && options.quotaBytes > 8 * 1024 ** 3) {
     warn('--quota-backend-bytes above 8 GiB is not advised for a store that every member holds');
   }

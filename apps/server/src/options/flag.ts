@@ -51,14 +51,35 @@ function row<T>(
   const { defaultNote, aliases = [], withoutEffect } = details;
   const isToggle = false;
   const configNumberUnit = undefined;
-  return { flag, description, expects, defaultText, defaultNote, isToggle, configNumberUnit, aliases, withoutEffect, parse };
+  return {
+    flag,
+    description,
+    expects,
+    defaultText,
+    defaultNote,
+    isToggle,
+    configNumberUnit,
+    aliases,
+    withoutEffect,
+    parse,
+  };
 }
 
-export function text(flag: string, byDefault: string, description: string, details: Details = {}): Flag<string> {
+export function text(
+  flag: string,
+  byDefault: string,
+  description: string,
+  details: Details = {},
+): Flag<string> {
   return row(flag, byDefault, description, 'text', details, (given) => given);
 }
 
-export function toggle(flag: string, byDefault: boolean, description: string, details: Details = {}): Flag<boolean> {
+export function toggle(
+  flag: string,
+  byDefault: boolean,
+  description: string,
+  details: Details = {},
+): Flag<boolean> {
   const parse = (given: string): boolean => {
     if (/^(1|t|true)$/i.test(given)) return true;
     if (/^(0|f|false)$/i.test(given)) return false;
@@ -118,34 +139,55 @@ export function duration(
   details: Details = {},
 ): Flag<number> {
   const { min, max, plainUnit } = bounds;
-  const form = plainUnit === 'ms' ? 'milliseconds, or a duration such as 100ms or 1s,' : 'a duration such as 100ms, 5s or 1h';
+  const form =
+    plainUnit === 'ms'
+      ? 'milliseconds, or a duration such as 100ms or 1s,'
+      : 'a duration such as 100ms, 5s or 1h';
   const expects = `${form} between ${formatDuration(min)} and ${formatDuration(max)}`;
   const parse = (given: string): number => {
     const plain = plainUnit === 'ms' && /^\d{1,12}$/.test(given) ? Number(given) : undefined;
     const value = plain ?? parseDuration(given);
-    if (value === undefined) throw new InvalidFlagValue('it is not a duration (a number with a unit: ns, us, ms, s, m, h)');
+    if (value === undefined)
+      throw new InvalidFlagValue('it is not a duration (a number with a unit: ns, us, ms, s, m, h)');
     return within(value, min, max, formatDuration);
   };
   const configNumberUnit = plainUnit === undefined ? 'ns' : undefined;
   return { ...row(flag, byDefault, description, expects, details, parse), configNumberUnit };
 }
 
-export function urlList(flag: string, byDefault: string, description: string, details: Details = {}): Flag<readonly HostUrl[]> {
-  return row(flag, byDefault, description, 'one or more URLs http://host:port, separated by commas', details, (given) => {
-    if (given === '') return [];
-    const urls: HostUrl[] = [];
-    const mistakes: string[] = [];
-    for (const part of given.split(',')) {
-      const url = parseHostUrl(part);
-      if (typeof url === 'string') mistakes.push(url);
-      else urls.push(url);
-    }
-    if (mistakes.length > 0) throw new InvalidFlagValue(mistakes.join('; '));
-    return urls;
-  });
+export function urlList(
+  flag: string,
+  byDefault: string,
+  description: string,
+  details: Details = {},
+): Flag<readonly HostUrl[]> {
+  return row(
+    flag,
+    byDefault,
+    description,
+    'one or more URLs http://host:port, separated by commas',
+    details,
+    (given) => {
+      if (given === '') return [];
+      const urls: HostUrl[] = [];
+      const mistakes: string[] = [];
+      for (const part of given.split(',')) {
+        const url = parseHostUrl(part);
+        if (typeof url === 'string') mistakes.push(url);
+        else urls.push(url);
+      }
+      if (mistakes.length > 0) throw new InvalidFlagValue(mistakes.join('; '));
+      return urls;
+    },
+  );
 }
 
-export function textList(flag: string, byDefault: string, description: string, details: Details = {}): Flag<readonly string[]> {
+export function textList(
+  flag: string,
+  byDefault: string,
+  description: string,
+  details: Details = {},
+): Flag<readonly string[]> {
   return row(flag, byDefault, description, 'a list separated by commas', details, (given) =>
     given
       .split(',')

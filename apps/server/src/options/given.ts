@@ -32,7 +32,12 @@ export function defaultOf(flag: Flag<unknown>): string {
 }
 
 /** A mistake about the value of one flag, with everything that its row of the table knows. */
-export function mistakeAbout(flag: Flag<unknown>, subject: string, given: string | undefined, problem: string): Mistake {
+export function mistakeAbout(
+  flag: Flag<unknown>,
+  subject: string,
+  given: string | undefined,
+  problem: string,
+): Mistake {
   return { subject, given, problem, expects: flag.expects, byDefault: defaultOf(flag) };
 }
 

@@ -8,7 +8,8 @@ export function flagHelp(): string {
 }
 
 function flagLines(flag: Flag<unknown>): string {
-  const aliases = flag.aliases.length === 0 ? '' : ` Also known as ${flag.aliases.map((name) => `--${name}`).join(', ')}.`;
+  const aliases =
+    flag.aliases.length === 0 ? '' : ` Also known as ${flag.aliases.map((name) => `--${name}`).join(', ')}.`;
   const effect = flag.withoutEffect === undefined ? '' : ` No effect: ${flag.withoutEffect}.`;
   return [
     `  --${flag.flag} (default: ${defaultOf(flag)})`,

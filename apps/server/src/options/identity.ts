@@ -12,7 +12,11 @@ function first64Bits(input: string | Uint8Array): bigint {
  * @param peerUrls Advertised peer URLs, in any order.
  * @param addedAtSeconds Unix time at which a running cluster added the member; undefined for a founding member.
  */
-export function deriveMemberId(peerUrls: readonly string[], clusterToken: string, addedAtSeconds?: number): bigint {
+export function deriveMemberId(
+  peerUrls: readonly string[],
+  clusterToken: string,
+  addedAtSeconds?: number,
+): bigint {
   const joined = [...peerUrls].sort().join('');
   return first64Bits(joined + clusterToken + (addedAtSeconds === undefined ? '' : String(addedAtSeconds)));
 }

@@ -22,7 +22,8 @@ export function parseHostUrl(given: string): HostUrl | string {
   const match = shape.exec(given.trim());
   if (match === null) return `"${given}" is not a URL of the form http://host:port`;
   const [, scheme = '', hostPort = '', path = ''] = match;
-  if (scheme === 'unix' || scheme === 'unixs') return `"${given}": unix sockets are not supported, use http://host:port`;
+  if (scheme === 'unix' || scheme === 'unixs')
+    return `"${given}": unix sockets are not supported, use http://host:port`;
   if (scheme !== 'http' && scheme !== 'https') return `"${given}": the scheme must be http or https`;
   if (path !== '' && path !== '/') return `"${given}": the URL must not have a path`;
   const parts = authority.exec(hostPort);

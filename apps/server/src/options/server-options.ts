@@ -66,12 +66,20 @@ export function readOptions(input: OptionsInput): ReadOptions {
   const options = deriveOptions(values, source);
   source.mistakes.push(...findMistakes(options, new Set(source.given.keys()), input.disk));
   if (source.mistakes.length > 0) throw new OptionsError(source.mistakes);
-  return { options, notices: [...source.notices, ...withoutEffect(source.given), ...exposureNotices(options)] };
+  return {
+    options,
+    notices: [...source.notices, ...withoutEffect(source.given), ...exposureNotices(options)],
+  };
 }
 
 /** The options of a server of which nothing but these texts was given, for embedding: `{ name: 'a', dataDir: '…' }`. */
-export function optionsFrom(texts: Readonly<Partial<Record<OptionName, string>>>, disk: OptionsDisk): ReadOptions {
-  const argv = Object.entries(texts).map(([option, text]) => `--${flagTable[option as OptionName].flag}=${text}`);
+export function optionsFrom(
+  texts: Readonly<Partial<Record<OptionName, string>>>,
+  disk: OptionsDisk,
+): ReadOptions {
+  const argv = Object.entries(texts).map(
+    ([option, text]) => `--${flagTable[option as OptionName].flag}=${text}`,
+  );
   return readOptions({ argv, env: {}, disk });
 }
 
@@ -87,7 +95,10 @@ function mergeSources({ argv, env, disk }: OptionsInput): Source {
     for (const [option, given] of source.given) {
       const shadowed = merged.given.get(option);
       if (shadowed !== undefined && shadowed.text !== given.text) {
-        merged.notices.push({ level: 'warn', text: `${shadowed.subject} is ignored because ${given.subject} is given` });
+        merged.notices.push({
+          level: 'warn',
+          text: `${shadowed.subject} is ignored because ${given.subject} is given`,
+        });
       }
       merged.given.set(option, given);
     }
@@ -105,7 +116,10 @@ function onlyFile(file: Given, others: readonly Source[], disk: OptionsDisk): So
     source.mistakes.push(...other.mistakes);
     for (const given of other.given.values()) {
       if (given.option === 'configFile') continue;
-      source.notices.push({ level: 'warn', text: `${given.subject} is ignored because ${file.subject} is given` });
+      source.notices.push({
+        level: 'warn',
+        text: `${given.subject} is ignored because ${file.subject} is given`,
+      });
     }
   }
   source.given.set('configFile', file);
@@ -156,6 +170,8 @@ function withoutEffect(given: ReadonlyMap<OptionName, Given>): Notice[] {
   return [...given.values()].flatMap(({ option, subject, text }) => {
     const flag = flagTable[option];
     if (flag.withoutEffect === undefined || text === flag.defaultText) return [];
-    return [{ level: 'info' as const, text: `${subject} is accepted but has no effect: ${flag.withoutEffect}` }];
+    return [
+      { level: 'info' as const, text: `${subject} is accepted but has no effect: ${flag.withoutEffect}` },
+    ];
   });
 }

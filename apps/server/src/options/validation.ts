@@ -28,7 +28,11 @@ class Check {
  *
  * @param given The options that somebody gave; the others have their defaults.
  */
-export function findMistakes(options: ServerOptions, given: ReadonlySet<OptionName>, disk: OptionsDisk): readonly Mistake[] {
+export function findMistakes(
+  options: ServerOptions,
+  given: ReadonlySet<OptionName>,
+  disk: OptionsDisk,
+): readonly Mistake[] {
   const check = new Check(options, given, disk);
   checkNames(check);
   checkTimes(check);
@@ -43,7 +47,8 @@ export function findMistakes(options: ServerOptions, given: ReadonlySet<OptionNa
 function checkNames(check: Check): void {
   const { name, initialClusterToken, dataDir, walDir } = check.options;
   if (name === '') check.refuse('name', '', 'it must not be empty');
-  if (/[=,]/.test(name)) check.refuse('name', name, 'it must not contain = or , because --initial-cluster uses them');
+  if (/[=,]/.test(name))
+    check.refuse('name', name, 'it must not contain = or , because --initial-cluster uses them');
   if (initialClusterToken === '') check.refuse('initialClusterToken', '', 'it must not be empty');
   if (walDir !== '' && walDir === dataDir) check.refuse('walDir', walDir, 'it must differ from --data-dir');
 }
@@ -56,23 +61,31 @@ function checkTimes(check: Check): void {
   check.refuse('electionTimeout', formatDuration(electionTimeout), problem);
 }
 
-const listening = ['listenClientUrls', 'listenClientHttpUrls', 'listenPeerUrls', 'listenMetricsUrls'] as const;
+const listening = [
+  'listenClientUrls',
+  'listenClientHttpUrls',
+  'listenPeerUrls',
+  'listenMetricsUrls',
+] as const;
 
 function checkListenUrls(check: Check): void {
   const users = new Map<string, string>();
   for (const option of listening) {
     for (const url of check.options[option]) checkListenUrl(check, option, url, users);
   }
-  if (check.options.listenClientUrls.length === 0) check.refuse('listenClientUrls', '', 'there must be at least one URL');
+  if (check.options.listenClientUrls.length === 0)
+    check.refuse('listenClientUrls', '', 'there must be at least one URL');
 }
 
 function checkListenUrl(check: Check, option: OptionName, url: HostUrl, users: Map<string, string>): void {
   const flag = flagTable[option].flag;
   const isName = url.host !== '' && url.host.toLowerCase() !== 'localhost' && !isAddress(url.host);
-  if (isName) check.refuse(option, url.text, 'the host of a URL to listen on must be an IP address or localhost');
+  if (isName)
+    check.refuse(option, url.text, 'the host of a URL to listen on must be an IP address or localhost');
   const address = `${bindAddress(url)}:${url.port}`;
   const user = users.get(address);
-  if (user !== undefined && url.port !== 0) check.refuse(option, url.text, `--${user} listens on the same address`);
+  if (user !== undefined && url.port !== 0)
+    check.refuse(option, url.text, `--${user} listens on the same address`);
   users.set(address, flag);
 }
 
@@ -91,14 +104,17 @@ function checkAdvertisedUrls(check: Check): void {
 
 function checkTls(check: Check): void {
   const { certFile, keyFile, trustedCaFile, clientCertAuth, tlsMinVersion, tlsMaxVersion } = check.options;
-  if (certFile !== '' && keyFile === '') check.refuse('keyFile', undefined, 'it is required with --cert-file');
-  if (keyFile !== '' && certFile === '') check.refuse('certFile', undefined, 'it is required with --key-file');
+  if (certFile !== '' && keyFile === '')
+    check.refuse('keyFile', undefined, 'it is required with --cert-file');
+  if (keyFile !== '' && certFile === '')
+    check.refuse('certFile', undefined, 'it is required with --key-file');
   if (clientCertAuth && trustedCaFile === '') {
     check.refuse('trustedCaFile', undefined, 'it is required with --client-cert-auth');
   }
   for (const option of ['certFile', 'keyFile', 'trustedCaFile'] as const) {
     const path = check.options[option];
-    if (path !== '' && check.disk.readText(path) === undefined) check.refuse(option, path, 'the file cannot be read');
+    if (path !== '' && check.disk.readText(path) === undefined)
+      check.refuse(option, path, 'the file cannot be read');
   }
   if (tlsMaxVersion !== '' && tlsMaxVersion < tlsMinVersion) {
     check.refuse('tlsMaxVersion', tlsMaxVersion, `it is lower than --tls-min-version (${tlsMinVersion})`);
@@ -115,7 +131,8 @@ function checkHttpsUrls(check: Check): void {
     }
   }
   for (const url of check.options.listenPeerUrls) {
-    if (url.scheme === 'https') check.refuse('listenPeerUrls', url.text, 'TLS between members is not supported yet');
+    if (url.scheme === 'https')
+      check.refuse('listenPeerUrls', url.text, 'TLS between members is not supported yet');
   }
 }
 
@@ -123,18 +140,28 @@ function checkLogs(check: Check): void {
   const { logOutputs } = check.options;
   if (logOutputs.length === 0) check.refuse('logOutputs', '', 'there must be at least one output');
   if (logOutputs.includes('systemd/journal')) {
-    check.refuse('logOutputs', logOutputs.join(','), 'the journal is not supported as an output; it collects stderr by itself');
+    check.refuse(
+      'logOutputs',
+      logOutputs.join(','),
+      'the journal is not supported as an output; it collects stderr by itself',
+    );
   }
 }
 
 function checkInitialCluster(check: Check): void {
   const { initialMembers, name, initialAdvertisePeerUrls } = check.options;
   const given = check.options.initialCluster;
-  if (initialMembers.size > 1) check.refuse('initialCluster', given, 'clusters of several members are not supported yet');
+  if (initialMembers.size > 1)
+    check.refuse('initialCluster', given, 'clusters of several members are not supported yet');
   if (check.options.initialClusterState === 'existing') {
-    check.refuse('initialClusterState', 'existing', 'joining a running cluster is not supported yet, and the data directory is empty');
+    check.refuse(
+      'initialClusterState',
+      'existing',
+      'joining a running cluster is not supported yet, and the data directory is empty',
+    );
   }
-  for (const url of sharedUrls(initialMembers)) check.refuse('initialCluster', given, `${url} is listed twice`);
+  for (const url of sharedUrls(initialMembers))
+    check.refuse('initialCluster', given, `${url} is listed twice`);
   const own = initialMembers.get(name);
   if (own === undefined) {
     check.refuse('initialCluster', given, `it must contain this member by its name, "${name}"`);

@@ -97,7 +97,8 @@ export class ClientPorts {
       {
         http2: (pipe, head) => this.#http2(pipe, head, use),
         ...(use === 'grpc' ? {} : { http1: (pipe: Pipe, head: Uint8Array) => this.#http1(pipe, head, use) }),
-        failed: (error) => this.logger.warn('a listener is in trouble', { url: url.text, error: error.message }),
+        failed: (error) =>
+          this.logger.warn('a listener is in trouble', { url: url.text, error: error.message }),
       },
     );
     this.#ports.push({ url, port });
@@ -110,7 +111,8 @@ export class ClientPorts {
   #http2(pipe: Pipe, head: Uint8Array, use: Use): void {
     if (use === 'http' || use === 'metrics') pipe.destroy();
     else if (this.#takeHttp2 !== undefined) this.#takeHttp2(pipe, head);
-    else if (this.#waiting !== undefined && this.#waiting.length < waitingMax) this.#waiting.push({ pipe, head });
+    else if (this.#waiting !== undefined && this.#waiting.length < waitingMax)
+      this.#waiting.push({ pipe, head });
     else pipe.destroy();
   }
 }

@@ -23,13 +23,21 @@ export function resolveIdentity(options: ServerOptions): StoredIdentity {
   const directory = memberDirectory(options.dataDir);
   const stored = readIdentity(directory);
   if (stored !== undefined) return stored;
-  const { clusterId, memberId } = deriveFoundingIdentity(options.initialMembers, options.name, options.initialClusterToken);
+  const { clusterId, memberId } = deriveFoundingIdentity(
+    options.initialMembers,
+    options.name,
+    options.initialClusterToken,
+  );
   writeIdentity(directory, { clusterId, memberId });
   return { clusterId, memberId };
 }
 
 /** The options as the engine takes them. @param clientUrls URLs that are published to clients. */
-export function engineOptionsOf(options: ServerOptions, identity: StoredIdentity, clientUrls: readonly string[]): EngineOptions {
+export function engineOptionsOf(
+  options: ServerOptions,
+  identity: StoredIdentity,
+  clientUrls: readonly string[],
+): EngineOptions {
   return {
     directory: memberDirectory(options.dataDir),
     ...(options.walDir === '' ? {} : { walDirectory: options.walDir }),

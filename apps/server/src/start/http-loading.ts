@@ -55,7 +55,11 @@ export function loadHttpApplication(
   };
 }
 
-function servicesOf(engine: Engine, options: ServerOptions, { logger, registry }: LoadingParts): HttpServices {
+function servicesOf(
+  engine: Engine,
+  options: ServerOptions,
+  { logger, registry }: LoadingParts,
+): HttpServices {
   return {
     methods: engine.methods,
     state: engine.state,

@@ -1,4 +1,13 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 /** Who a member is, kept beside its data: its ids outlive changes of the flags that they were derived from. */
@@ -26,7 +35,9 @@ export function readIdentity(directory: string): StoredIdentity | undefined {
   if (!existsSync(path)) return undefined;
   const { format: found, clusterId, memberId } = parse(path);
   if (typeof found === 'number' && found > format) {
-    throw new IdentityFileError(`${path} has format ${found}; this version reads ${format}. Start the newer version that wrote it.`);
+    throw new IdentityFileError(
+      `${path} has format ${found}; this version reads ${format}. Start the newer version that wrote it.`,
+    );
   }
   const isHex = (id: unknown): id is string => typeof id === 'string' && /^[0-9a-f]{1,16}$/.test(id);
   if (found !== format || !isHex(clusterId) || !isHex(memberId)) {
@@ -39,7 +50,9 @@ function parse(path: string): Record<string, unknown> {
   try {
     return JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
   } catch (error) {
-    throw new IdentityFileError(`${path} is not JSON. Restore the data directory from a backup.`, { cause: error });
+    throw new IdentityFileError(`${path} is not JSON. Restore the data directory from a backup.`, {
+      cause: error,
+    });
   }
 }
 

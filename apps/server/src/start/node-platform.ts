@@ -17,7 +17,11 @@ export interface NodePlatform extends EnginePlatform {
 }
 
 /** The real machine as the engine sees it. @param quotaBytes Quota of the store; undefined when there is none. */
-export function createNodePlatform(quotaBytes: number | undefined, logger: Logger, meter: Meter): NodePlatform {
+export function createNodePlatform(
+  quotaBytes: number | undefined,
+  logger: Logger,
+  meter: Meter,
+): NodePlatform {
   const clock = new NodeClock();
   const disk = new NodeDisk();
   const mapBytes = quotaBytes === undefined ? unlimitedBytes : 2 * quotaBytes + gibibyte;

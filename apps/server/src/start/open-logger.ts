@@ -1,5 +1,10 @@
 import { joinLogSinks, type LogSink, openLogSink } from '../logging/log-sink.js';
-import { createConsoleLogger, createJsonLogger, logLevelOf, type ServerLogger } from '../logging/server-logger.js';
+import {
+  createConsoleLogger,
+  createJsonLogger,
+  logLevelOf,
+  type ServerLogger,
+} from '../logging/server-logger.js';
 import { type MetricRegistry } from '../metrics/registry.js';
 import { type ServerOptions } from '../options/server-options.js';
 
@@ -15,7 +20,9 @@ export async function openLogger(
 ): Promise<OpenLogger> {
   const help = 'Log lines that were dropped because nobody took them in time.';
   const dropped = registry.counter('conclave_log_lines_dropped_total', help);
-  const sink = joinLogSinks(await Promise.all(options.logOutputs.map((output) => openLogSink(output, dropped))));
+  const sink = joinLogSinks(
+    await Promise.all(options.logOutputs.map((output) => openLogSink(output, dropped))),
+  );
   const create = options.logFormat === 'json' ? createJsonLogger : createConsoleLogger;
   return { logger: create(logLevelOf(options.logLevel), sink, () => Date.now()), sink };
 }

@@ -54,7 +54,10 @@ export class ProcessLifecycle {
   }
 
   async #stop(): Promise<void> {
-    const timer = setTimeout(() => this.fail('stopping took too long', `more than ${stopTimeoutMs} ms`), stopTimeoutMs);
+    const timer = setTimeout(
+      () => this.fail('stopping took too long', `more than ${stopTimeoutMs} ms`),
+      stopTimeoutMs,
+    );
     timer.unref();
     try {
       await this.#server?.stop();

@@ -58,7 +58,11 @@ export async function startServer(options: ServerOptions, parts: ServerParts): P
   const platform = createNodePlatform(options.quotaBytes, parts.logger, parts.registry);
   try {
     const identity = resolveIdentity(options);
-    const engine = await createEngine(engineOptionsOf(options, identity, ports.advertisedUrls), platform, new NoPeers());
+    const engine = await createEngine(
+      engineOptionsOf(options, identity, ports.advertisedUrls),
+      platform,
+      new NoPeers(),
+    );
     return new RunningServer(options, parts, front, ports, platform, engine);
   } catch (error) {
     await ports.close();
@@ -147,7 +151,8 @@ class RunningServer implements Server {
 
   #grpcOptions(): GrpcServerOptions {
     const { options, parts } = this;
-    const orNever = (milliseconds: number): number => (milliseconds === 0 ? Number.POSITIVE_INFINITY : milliseconds);
+    const orNever = (milliseconds: number): number =>
+      milliseconds === 0 ? Number.POSITIVE_INFINITY : milliseconds;
     return {
       maxReceiveBytes: options.maxRequestBytes + messageSlackBytes,
       maxConcurrentStreams: options.maxConcurrentStreams,
@@ -165,7 +170,11 @@ class RunningServer implements Server {
     const { state } = this.engine;
     registerGrpcMetrics(registry, () => this.#grpc.stats);
     registerQuantiles(registry);
-    registerServerMetrics(registry, { memberId: state.memberId, serverVersion, clusterVersion: () => state.clusterVersion() });
+    registerServerMetrics(registry, {
+      memberId: state.memberId,
+      serverVersion,
+      clusterVersion: () => state.clusterVersion(),
+    });
     registerProcessMetrics(registry, (this.platform.clock.wall() - this.platform.clock.now()) / 1_000);
     return registerEventLoopDelay(registry);
   }
@@ -181,10 +190,13 @@ class RunningServer implements Server {
       'cluster-id': state.clusterId.toString(16),
     });
     logger.info('ready to serve client requests', { 'client-urls': this.clientUrls });
-    logger.info('enabled capabilities for version', { 'cluster-version': (state.clusterVersion() ?? '').replace(/\.\d+$/, '') });
+    logger.info('enabled capabilities for version', {
+      'cluster-version': (state.clusterVersion() ?? '').replace(/\.\d+$/, ''),
+    });
     for (const url of this.options.listenClientUrls) {
       const message = 'serving client traffic insecurely; this is strongly discouraged!';
-      if (url.scheme === 'http' && !isLoopback(url.host)) logger.warn(message, { address: `${url.host}:${url.port}` });
+      if (url.scheme === 'http' && !isLoopback(url.host))
+        logger.warn(message, { address: `${url.host}:${url.port}` });
     }
   }
 }

@@ -2,6 +2,7 @@ import { etcdserverpb as pb, GrpcStatus, protocolErrors } from '@conclave/protoc
 import { BehaviorSubject } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { type ClientOptions, createClient } from '../client.js';
+import { outcomeOf } from '../testing/outcome.js';
 import { FakeNetwork } from '../testing/fake-transport.js';
 import { VirtualClock } from '../testing/virtual-clock.js';
 import { TransportError } from '../transport.js';
@@ -22,15 +23,6 @@ function world(options: Partial<ClientOptions> = {}, names: readonly string[] = 
     states.push(state.kind === 'connected' ? `connected ${state.endpoint}` : state.kind),
   );
   return { clock, network, client, states };
-}
-
-function outcome<T>(promise: Promise<T>): { value?: T; error?: Error & { code?: string } } {
-  const seen: { value?: T; error?: Error & { code?: string } } = {};
-  promise.then(
-    (value) => (seen.value = value),
-    (error: Error) => (seen.error = error),
-  );
-  return seen;
 }
 
 const range = (revision: bigint, clusterId = 1n) =>
@@ -80,12 +72,12 @@ describe('connection', () => {
       if (state.kind === 'connecting' && state.nextRetryAt !== undefined)
         pauses.push(state.nextRetryAt - clock.wall());
     });
-    const ready = outcome(client.ready());
+    const ready = outcomeOf(client.ready());
     await clock.advance(400);
     expect(pauses.slice(0, 4)).toEqual([25, 50, 100, 100]);
     Object.assign(network.members.get('c') ?? {}, { mode: 'up' });
     await clock.advance(200);
-    expect(ready).toEqual({ value: undefined });
+    expect(ready).toEqual({ settled: true, value: undefined });
     expect(network.connections).toEqual(['c']);
   });
 
@@ -101,28 +93,28 @@ describe('connection', () => {
   it('fails over when the connection is lost: reads go on, streams end, the state tells', async () => {
     const { clock, network, client, states } = world();
     await client.ready();
-    const batches = outcome(
+    const batches = outcomeOf(
       new Promise((resolve) =>
         client.watch.events('k', { fromRevision: 5n, trackKeys: false }).subscribe(resolve),
       ),
     );
     await clock.settle();
     Object.assign(network.members.get('a') ?? {}, { answer: () => new Promise(() => undefined) });
-    const read = outcome(client.kv.get('k'));
+    const read = outcomeOf(client.kv.get('k'));
     await clock.settle();
     network.crash('a');
     await clock.advance(200);
     expect(states.slice(2)).toEqual(['connected a', 'suspended', 'connected b']);
-    expect(read).toEqual({ value: null });
+    expect(read).toEqual({ settled: true, value: null });
     expect(network.streams.map((stream) => stream.endpoint)).toEqual(['a', 'b']);
-    expect(batches).toEqual({});
+    expect(batches.settled).toBe(false);
   });
 
   it('P11 does not repeat a write whose connection was lost before the answer', async () => {
     const { clock, network, client } = world();
     await client.ready();
     Object.assign(network.members.get('a') ?? {}, { answer: () => new Promise(() => undefined) });
-    const write = outcome(client.kv.put('k', 'v'));
+    const write = outcomeOf(client.kv.put('k', 'v'));
     await clock.settle();
     network.crash('a');
     await clock.advance(1_000);
@@ -142,7 +134,7 @@ describe('connection', () => {
       return attempts === 2 ? tooMany() : Promise.resolve(range(11n));
     };
     for (const member of network.members.values()) member.answer = answer;
-    const write = outcome(client.kv.put('k', 'v'));
+    const write = outcomeOf(client.kv.put('k', 'v'));
     await clock.advance(1_000);
     expect(write.value).toMatchObject({ revision: 11n });
     expect(attempts).toBe(3);
@@ -154,7 +146,7 @@ describe('connection', () => {
     const member = network.members.get('a');
     const put = async (code: GrpcStatus, message: string) => {
       if (member !== undefined) member.answer = failWith(code, message);
-      const write = outcome(client.kv.put('k', 'v', { timeoutMs: 500 }));
+      const write = outcomeOf(client.kv.put('k', 'v', { timeoutMs: 500 }));
       await clock.advance(600);
       return write.error?.code;
     };
@@ -173,9 +165,9 @@ describe('connection', () => {
   it('gives up a call at the request timeout, and says that it was not sent when it was not', async () => {
     const { clock, network, client } = world({ requestTimeout: '3s' });
     for (const name of ['a', 'b', 'c']) network.crash(name);
-    const write = outcome(client.kv.put('k', 'v'));
+    const write = outcomeOf(client.kv.put('k', 'v'));
     await clock.advance(2_999);
-    expect(write).toEqual({});
+    expect(write.settled).toBe(false);
     await clock.advance(1);
     expect(write.error).toMatchObject({ code: 'timeout', retryable: true });
     expect(write.error?.message).toContain('not sent');
@@ -185,7 +177,7 @@ describe('connection', () => {
     const { clock, network, client, states } = world({ requestTimeout: '1s', dialTimeout: '1s' });
     await client.ready();
     Object.assign(network.members.get('a') ?? {}, { mode: 'silent' });
-    const read = outcome(client.kv.get('k'));
+    const read = outcomeOf(client.kv.get('k'));
     await clock.advance(2_200);
     expect(read.error).toMatchObject({ code: 'timeout' });
     expect(states.at(-1)).toBe('connected b');
@@ -195,7 +187,7 @@ describe('connection', () => {
     const { clock, network, client, states } = world({ requestTimeout: '1s' });
     await client.ready();
     Object.assign(network.members.get('a') ?? {}, { answer: () => new Promise(() => undefined) });
-    outcome(client.kv.get('k'));
+    outcomeOf(client.kv.get('k'));
     await clock.advance(5_000);
     expect(states.at(-1)).toBe('connected a');
   });
@@ -279,8 +271,8 @@ describe('connection', () => {
     const member = network.members.get('a');
     const answers: ((bytes: Uint8Array) => void)[] = [];
     if (member !== undefined) member.answer = () => new Promise((resolve) => answers.push(resolve));
-    const slow = outcome(client.kv.range('k'));
-    const fast = outcome(client.kv.range('k'));
+    const slow = outcomeOf(client.kv.range('k'));
+    const fast = outcomeOf(client.kv.range('k'));
     await clock.settle();
     answers[1]?.(range(12n));
     await clock.settle();
@@ -292,9 +284,9 @@ describe('connection', () => {
   it('follows a list of endpoints that changes', async () => {
     const endpoints = new BehaviorSubject<readonly string[]>([]);
     const { clock, network, client, states } = world({ endpoints });
-    const ready = outcome(client.ready());
+    const ready = outcomeOf(client.ready());
     await clock.advance(1_000);
-    expect(ready).toEqual({});
+    expect(ready.settled).toBe(false);
     endpoints.next(['b']);
     await clock.advance(1_000);
     expect(states.at(-1)).toBe('connected b');
@@ -317,7 +309,7 @@ describe('connection', () => {
     Object.assign(network.members.get('a') ?? {}, {
       answer: () => new Promise<Uint8Array>((resolve) => (finish = resolve)),
     });
-    const write = outcome(client.kv.put('k', 'v'));
+    const write = outcomeOf(client.kv.put('k', 'v'));
     await clock.settle();
     endpoints.next(['b']);
     await clock.advance(1_000);
@@ -332,8 +324,8 @@ describe('connection', () => {
     const { clock, network, client } = world();
     for (const name of ['a', 'b', 'c']) network.crash(name);
     const stop = new AbortController();
-    const call = outcome(client.kv.get('k', { signal: stop.signal }));
-    const ready = outcome(client.ready({ signal: stop.signal }));
+    const call = outcomeOf(client.kv.get('k', { signal: stop.signal }));
+    const ready = outcomeOf(client.ready({ signal: stop.signal }));
     await clock.settle();
     stop.abort();
     await clock.settle();
@@ -345,7 +337,7 @@ describe('connection', () => {
     const { clock, network, client, states } = world();
     await client.ready();
     Object.assign(network.members.get('a') ?? {}, { answer: () => new Promise(() => undefined) });
-    const read = outcome(client.kv.get('k'));
+    const read = outcomeOf(client.kv.get('k'));
     let completed = false;
     client.watch
       .events('k', { fromRevision: 5n, trackKeys: false })

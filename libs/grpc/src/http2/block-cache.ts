@@ -15,12 +15,16 @@ interface Entry {
 }
 
 /**
- * Recognises header blocks by their octets. Only blocks that inserted nothing into the dynamic table may be stored, each
+ * Recognises header blocks by their octets. Only blocks that inserted nothing into the dynamic table may be offered, each
  * with the generation of the table at which it was decoded: the same octets at the same generation decode to the same
  * fields and change nothing, so decoding them again can be left out (RFC 7541 section 3.1: a decoder has no other state).
  */
 export class BlockCache {
   private readonly slots = new Array<Entry | undefined>(SLOTS).fill(undefined);
+  /** Hash of the block that was last offered to each slot: only a block that comes again is worth a copy. */
+  private readonly offered = new Int32Array(SLOTS);
+  /** Hash of the block that was last looked for. */
+  private hash = 0;
   /** Most connections call one method many times in a row. */
   private last: Entry | undefined = undefined;
 
@@ -28,16 +32,23 @@ export class BlockCache {
     const last = this.last;
     if (last !== undefined && matches(last, buffer, start, end, generation)) return last.block;
     if (end - start > BLOCK_BYTES_MAX) return undefined;
-    const entry = this.slots[slotOf(buffer, start, end)];
+    this.hash = hashOf(buffer, start, end);
+    const entry = this.slots[this.hash & (SLOTS - 1)];
     if (entry === undefined || !matches(entry, buffer, start, end, generation)) return undefined;
     this.last = entry;
     return entry.block;
   }
 
-  store(buffer: Buffer, start: number, end: number, generation: number, block: HeaderBlock): void {
+  /** Offers a block that was just looked for in vain and has been decoded since. */
+  offer(buffer: Buffer, start: number, end: number, generation: number, block: HeaderBlock): void {
     if (end - start > BLOCK_BYTES_MAX) return;
+    const slot = this.hash & (SLOTS - 1);
+    if (this.offered[slot] !== this.hash) {
+      this.offered[slot] = this.hash;
+      return;
+    }
     const entry = { bytes: Buffer.from(buffer.subarray(start, end)), generation, block };
-    this.slots[slotOf(buffer, start, end)] = entry;
+    this.slots[slot] = entry;
     this.last = entry;
   }
 }
@@ -51,8 +62,8 @@ function matches(entry: Entry, buffer: Buffer, start: number, end: number, gener
 }
 
 /** FNV-1a. An adversary can make blocks collide; then they are merely decoded again. */
-function slotOf(buffer: Buffer, start: number, end: number): number {
+function hashOf(buffer: Buffer, start: number, end: number): number {
   let hash = 0x811c9dc5;
   for (let i = start; i < end; i++) hash = Math.imul(hash ^ buffer[i], 0x01000193);
-  return (hash ^ (hash >>> 15)) & (SLOTS - 1);
+  return hash ^ (hash >>> 15);
 }

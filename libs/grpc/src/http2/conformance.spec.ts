@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ErrorCode } from './error-code.js';
+import { type ErrorCode } from './error-code.js';
 import { CLIENT_PREFACE, FrameType } from './frame.js';
 import { SettingId } from './settings.js';
 import { Harness } from './testing/harness.js';

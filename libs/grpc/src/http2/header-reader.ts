@@ -34,18 +34,16 @@ export class HeaderReader {
   read(buffer: Buffer, start: number, end: number): HeaderBlock | undefined {
     const decoder = this.decoder;
     const generation = decoder.generation;
-    if (!decoder.owesUpdate) {
-      const known = this.cache.find(buffer, start, end, generation);
-      if (known !== undefined) {
-        this.stats.cachedHeaderBlocks++;
-        return known;
-      }
+    const known = decoder.owesUpdate ? undefined : this.cache.find(buffer, start, end, generation);
+    if (known !== undefined) {
+      this.stats.cachedHeaderBlocks++;
+      return known;
     }
     const fields = decoder.decode(buffer, start, end);
     if (decoder.truncated) return undefined;
     const block = validateHeaders(fields);
     if (decoder.generation === generation && block.kind !== 'malformed') {
-      this.cache.store(buffer, start, end, decoder.usedDynamicTable ? generation : ANY_GENERATION, block);
+      this.cache.offer(buffer, start, end, decoder.usedDynamicTable ? generation : ANY_GENERATION, block);
     }
     return block;
   }

@@ -1,12 +1,17 @@
 import { HeaderBlock, type HeaderBlockKind } from './header-block.js';
 
-/** Pseudo-header fields and the kind of block they belong to (RFC 9113 section 8.3). */
-const PSEUDO: ReadonlyMap<string, HeaderBlockKind> = new Map([
-  [':method', 'request'],
-  [':scheme', 'request'],
-  [':authority', 'request'],
-  [':path', 'request'],
-  [':status', 'response'],
+/** Pseudo-header fields (RFC 9113 section 8.3), each a bit of the set that a block has. */
+const METHOD = 1;
+const SCHEME = 2;
+const AUTHORITY = 4;
+const PATH = 8;
+const STATUS = 16;
+const PSEUDO: ReadonlyMap<string, number> = new Map([
+  [':method', METHOD],
+  [':scheme', SCHEME],
+  [':authority', AUTHORITY],
+  [':path', PATH],
+  [':status', STATUS],
 ]);
 
 /** Fields that are about one HTTP/1 connection (RFC 9113 section 8.2.2). */
@@ -28,7 +33,8 @@ const NAME_OCTETS = Uint8Array.from({ length: 256 }, (_, c) =>
  * who sent it, so it may be kept with the octets of the block.
  */
 export function validateHeaders(fields: readonly string[]): HeaderBlock {
-  let kind: HeaderBlockKind = 'trailers';
+  let pseudo = 0;
+  let connect = false;
   let contentLength = -1;
   let regular = false;
   for (let i = 0; i < fields.length; i += 2) {
@@ -36,11 +42,11 @@ export function validateHeaders(fields: readonly string[]): HeaderBlock {
     const value = fields[i + 1];
     if (!isValue(value)) return malformed(fields, `value of field "${printable(name)}"`);
     if (name.charCodeAt(0) === 0x3a) {
-      const belongsTo = PSEUDO.get(name);
-      if (belongsTo === undefined || regular)
-        return malformed(fields, `pseudo-header field "${printable(name)}"`);
-      if (kind !== 'trailers' && kind !== belongsTo) return malformed(fields, 'mixed pseudo-header fields');
-      kind = belongsTo;
+      const bit = PSEUDO.get(name);
+      const wrong = bit === undefined || regular || (pseudo & bit) !== 0 || !isPseudoValue(bit, value);
+      if (wrong) return malformed(fields, `pseudo-header field "${printable(name)}"`);
+      pseudo |= bit;
+      if (bit === METHOD) connect = value === 'CONNECT';
       continue;
     }
     regular = true;
@@ -54,38 +60,28 @@ export function validateHeaders(fields: readonly string[]): HeaderBlock {
     }
     contentLength = Number(value);
   }
-  const block = new HeaderBlock(kind, fields, contentLength, undefined);
-  const problem =
-    kind === 'request' ? requestProblem(block) : kind === 'response' ? responseProblem(block) : undefined;
-  return problem === undefined ? block : malformed(fields, problem);
+  const kind = kindOf(pseudo, connect);
+  if (kind === 'malformed') return malformed(fields, 'pseudo-header fields are missing or mixed');
+  return new HeaderBlock(kind, fields, contentLength, undefined);
 }
 
 function malformed(fields: readonly string[], what: string): HeaderBlock {
   return new HeaderBlock('malformed', fields, -1, what);
 }
 
-/** The pseudo-header fields of a request (RFC 9113 sections 8.3.1 and 8.5). */
-function requestProblem(block: HeaderBlock): string | undefined {
-  for (const name of [':method', ':scheme', ':path', ':authority']) {
-    if (block.getAll(name).length > 1) return `more than one ${name}`;
-  }
-  const method = block.get(':method');
-  if (method === undefined || method === '') return 'no :method';
-  if (method === 'CONNECT') {
-    const proper =
-      block.get(':scheme') === undefined &&
-      block.get(':path') === undefined &&
-      block.get(':authority') !== undefined;
-    return proper ? undefined : 'CONNECT takes :authority only';
-  }
-  if (!block.get(':scheme')) return 'no :scheme';
-  return block.get(':path') ? undefined : 'no :path';
+/** What a block with these pseudo-header fields is (RFC 9113 sections 8.3.1, 8.3.2 and 8.5). */
+function kindOf(pseudo: number, connect: boolean): HeaderBlockKind {
+  if (pseudo === 0) return 'trailers';
+  if (pseudo === STATUS) return 'response';
+  const needed = connect ? METHOD | AUTHORITY : METHOD | SCHEME | PATH;
+  const allowed = connect ? needed : needed | AUTHORITY;
+  return (pseudo & needed) === needed && (pseudo & ~allowed) === 0 ? 'request' : 'malformed';
 }
 
-/** The pseudo-header field of a response (RFC 9113 section 8.3.2). */
-function responseProblem(block: HeaderBlock): string | undefined {
-  const statuses = block.getAll(':status');
-  return statuses.length === 1 && /^[1-9]\d\d$/.test(statuses[0]) ? undefined : ':status';
+/** A status has three digits; no other pseudo-header field but :authority may be empty. */
+function isPseudoValue(bit: number, value: string): boolean {
+  if (bit === STATUS) return /^[1-9]\d\d$/.test(value);
+  return bit === AUTHORITY || value.length > 0;
 }
 
 function isName(name: string): boolean {
@@ -99,7 +95,7 @@ function isValue(value: string): boolean {
   if (length === 0) return true;
   for (let i = 0; i < length; i++) {
     const octet = value.charCodeAt(i);
-    if (octet === 0x0a || octet === 0x0d || octet === 0) return false;
+    if (octet <= 0x0d && (octet === 0x0a || octet === 0x0d || octet === 0)) return false;
   }
   return !isBlank(value.charCodeAt(0)) && !isBlank(value.charCodeAt(length - 1));
 }

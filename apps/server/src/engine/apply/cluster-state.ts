@@ -55,7 +55,11 @@ export class ClusterState {
   /** Adds the member or replaces what is known of it. */
   setMember(member: etcdserverpb.Member): void {
     this.memberById.set(member.ID, member);
-    this.backend.put('meta', `${memberPrefix}${idText(member.ID)}`, etcdserverpb.Member.encode(member).finish());
+    this.backend.put(
+      'meta',
+      `${memberPrefix}${idText(member.ID)}`,
+      etcdserverpb.Member.encode(member).finish(),
+    );
   }
 
   setVersion(version: string): void {

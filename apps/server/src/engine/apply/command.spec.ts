@@ -6,7 +6,9 @@ const example = '01010000000000000001000000000000000200000000000' + '30a01611201
 describe('command', () => {
   it('is encoded as the example in its description', () => {
     const payload = Buffer.from('0a0161120162', 'hex');
-    expect(encodeCommand(CommandKind.Put, { member: 1n, boot: 2n }, 3, payload).toString('hex')).toBe(example);
+    expect(encodeCommand(CommandKind.Put, { member: 1n, boot: 2n }, 3, payload).toString('hex')).toBe(
+      example,
+    );
   });
 
   it('is decoded as the example in its description', () => {

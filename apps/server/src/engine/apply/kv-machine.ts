@@ -1,7 +1,12 @@
 import { type etcdserverpb, ProtocolError } from '@conclave/protocol';
 import { type ByteString } from '../backend/backend.js';
 import { type Lessor } from '../lease/lessor.js';
-import { type ChangeSet, type LeaseChangeListener, type MvccStore, type WriteTxn } from '../mvcc/mvcc-store.js';
+import {
+  type ChangeSet,
+  type LeaseChangeListener,
+  type MvccStore,
+  type WriteTxn,
+} from '../mvcc/mvcc-store.js';
 import { type RangeBounds } from '../mvcc/range-bounds.js';
 import { type ApplyResult, emptyBody } from './apply-result.js';
 import { boundsOf, rangeQuery } from './range-query.js';
@@ -181,7 +186,11 @@ export class KvMachine {
   private readPath(path: Path): Uint8Array {
     const responses = path.ops.map(({ request: op }, position): OperationResponse => {
       if (op?.$case === 'request_txn') {
-        return { operation: ResponseOperation.Txn, revision: 0, body: this.readPath(path.nested.get(position)!) };
+        return {
+          operation: ResponseOperation.Txn,
+          revision: 0,
+          body: this.readPath(path.nested.get(position)!),
+        };
       }
       if (op?.$case !== 'request_range') throw ProtocolError.of('KeyNotFound');
       const result = this.store.range(rangeQuery(op.value));

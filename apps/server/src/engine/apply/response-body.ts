@@ -37,7 +37,9 @@ export function rangeBody({ encodedKvs, more, count }: EncodedRange): Uint8Array
 
 /** The fields of a PutResponse after its header. */
 export function putBody(previous: EncodedKeyValue | undefined): Uint8Array {
-  return previous === undefined ? emptyBody : new WireWriter(previous.bytes.length + 8).message(2, previous.bytes).take();
+  return previous === undefined
+    ? emptyBody
+    : new WireWriter(previous.bytes.length + 8).message(2, previous.bytes).take();
 }
 
 /** The fields of a DeleteRangeResponse after its header. */

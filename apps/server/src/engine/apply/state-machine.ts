@@ -47,7 +47,10 @@ export class StateMachine {
    */
   apply(entry: Entry): ApplyResult | undefined {
     const { backend } = this.parts;
-    assert(entry.index === backend.applied.index + 1, `entry ${entry.index} follows ${backend.applied.index}`);
+    assert(
+      entry.index === backend.applied.index + 1,
+      `entry ${entry.index} follows ${backend.applied.index}`,
+    );
     const effect = this.advance(entry);
     if (effect === undefined) return undefined;
     backend.setApplied({ index: entry.index, term: entry.term });
@@ -166,7 +169,8 @@ export class StateMachine {
   private refuseUnderAlarm(command: Command): void {
     if (this.cluster.alarms.length === 0 || command.kind >= CommandKind.Alarm) return;
     if (this.cluster.isRaised(etcdserverpb.AlarmType.CORRUPT)) throw ProtocolError.of('Corrupt');
-    if (this.cluster.isRaised(etcdserverpb.AlarmType.NOSPACE) && mayGrow(command)) throw ProtocolError.of('NoSpace');
+    if (this.cluster.isRaised(etcdserverpb.AlarmType.NOSPACE) && mayGrow(command))
+      throw ProtocolError.of('NoSpace');
   }
 
   private nothing(): KvEffect {
@@ -174,7 +178,10 @@ export class StateMachine {
   }
 
   private answer(body: Uint8Array): KvEffect {
-    return { result: { error: undefined, revision: this.parts.store.currentRevision, body }, changes: undefined };
+    return {
+      result: { error: undefined, revision: this.parts.store.currentRevision, body },
+      changes: undefined,
+    };
   }
 }
 

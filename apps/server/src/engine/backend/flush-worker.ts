@@ -1,4 +1,5 @@
 /** The flush thread: writes one generation after the other, and does nothing else. */
+import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '../platform/assert.js';
 import { type FlushAnswer, type FlushRequest, type FlushThreadData } from './flush-message.js';
@@ -8,6 +9,11 @@ import { LmdbWriter } from './lmdb-writer.js';
 assert(parentPort !== null, 'the flush thread is a thread');
 const port = parentPort;
 const data = workerData as FlushThreadData;
+
+// Where all processors are busy, a flush is less urgent than answering. On Linux this is the priority of the thread;
+// elsewhere it would be that of the process.
+const NICENESS = 5;
+if (process.platform === 'linux') setPriority(0, NICENESS);
 
 function answer(message: FlushAnswer): void {
   port.postMessage(message);

@@ -18,7 +18,8 @@ import { decodeFormat, decodeMark, encodeFormat, encodeMark, FILE_FORMAT } from 
 import { isOddKey, ODD_KEY_BYTES_MIN, oddRowKey, TABLES } from './schema.js';
 
 /**
- * Reads the file at one fixed snapshot, until `renew` moves on to the newest.
+ * Reads the file at one fixed snapshot, until `renew` moves on to the newest. Reads throw BackendError when the file
+ * turns out to be damaged.
  *
  * Invariants: `snapshot` is the state right after the transaction that wrote `figures`; reads use it and no other.
  */
@@ -78,15 +79,23 @@ export class LmdbReader {
 
   get(table: number, key: ByteString): Uint8Array | undefined {
     if (isOddKey(key)) return this.getOdd(table, key);
-    const buffer = this.tables.tables[table].getBinaryFast(key, this.at);
-    return buffer === undefined ? undefined : viewOf(buffer);
+    try {
+      const buffer = this.tables.tables[table].getBinaryFast(key, this.at);
+      return buffer === undefined ? undefined : viewOf(buffer);
+    } catch (error) {
+      throw asBackendError(error, this.path);
+    }
   }
 
   getLog(main: number, sub: number): Uint8Array | undefined {
     this.logKey[0] = main;
     this.logKey[1] = sub;
-    const buffer = this.tables.log.getBinaryFast(this.logKey, this.at);
-    return buffer === undefined ? undefined : viewOf(buffer);
+    try {
+      const buffer = this.tables.log.getBinaryFast(this.logKey, this.at);
+      return buffer === undefined ? undefined : viewOf(buffer);
+    } catch (error) {
+      throw asBackendError(error, this.path);
+    }
   }
 
   /** The position of the newest log row. */
@@ -100,7 +109,7 @@ export class LmdbReader {
   sources(table: number, from: ByteString, to: ByteString | undefined, reverse: boolean): RowSource[] {
     const hasOdd = this.latest.oddRows > 0;
     const range = rangeOf(rowBound(from), rowBound(to), reverse);
-    const rows = new FileSource(this.tables.tables[table], range, this.at, hasOdd);
+    const rows = new FileSource(this.tables.tables[table], range, this.at, this.path, hasOdd);
     return hasOdd ? [rows, this.oddSource(table, from, to, reverse)] : [rows];
   }
 
@@ -130,7 +139,7 @@ export class LmdbReader {
       ...this.at,
     });
     const rows = range[Symbol.iterator]();
-    for (let row = rows.next(); row.done !== true; row = rows.next()) {
+    for (let row = step(rows, this.path); row.done !== true; row = step(rows, this.path)) {
       const [main, sub] = row.value.key;
       if (visit(main, sub, row.value.value) === false) {
         rows.return?.();
@@ -164,7 +173,7 @@ export class LmdbReader {
     const start = oddRowKey(table, from);
     // The row that holds `to` holds keys below it, too: its end is the next possible row.
     const end = to === undefined ? String.fromCharCode(table + 1) : `${oddRowKey(table, to)}\0`;
-    const rows = new FileSource(this.tables.odd, rangeOf(start, end, reverse), this.at, false);
+    const rows = new FileSource(this.tables.odd, rangeOf(start, end, reverse), this.at, this.path, false);
     return new OddSource(rows, from, to, reverse);
   }
 }
@@ -175,6 +184,15 @@ interface Range {
   readonly reverse: boolean;
   readonly exclusiveStart: boolean;
   readonly inclusiveEnd: boolean;
+}
+
+/** The next row of a range. */
+function step<T>(rows: Iterator<T>, path: string): IteratorResult<T> {
+  try {
+    return rows.next();
+  } catch (error) {
+    throw asBackendError(error, path);
+  }
 }
 
 /**
@@ -206,13 +224,14 @@ class FileSource implements RowSource {
     rows: Rows,
     range: Range,
     at: { transaction: Snapshot },
+    private readonly path: string,
     private readonly copies: boolean,
   ) {
     this.rows = rows.getRange({ ...range, ...at })[Symbol.iterator]();
   }
 
   next(): boolean {
-    const row = this.rows.next();
+    const row = step(this.rows, this.path);
     if (row.done === true) {
       this.isDone = true;
       return false;

@@ -7,16 +7,20 @@ import { type VersionRoots } from './version-chain.js';
  * {@link VersionRoots}).
  *
  *     byte 0    low four bits: format, 1. High bits: 0x10 tombstone, 0x20 has a lease
+ *     bytes 1-2 checksum of byte 0 and of everything behind, little endian (FNV-1a, folded to 16 bits): these rows are
+ *               small and read often, so that a CRC would cost more than the rest; what they lead to has one
  *     varints   mod, sub
  *               unless a tombstone: mod - create, version, and with a lease the lease (64 bits)
  *               rank of the newest version
  *               for every older root, newest first: how far its main revision is below the one before, sub, rank
  *
- * A key put at revisions 5 and 7, without a lease:   01 | 07 00 | 02 02 | 00 | 02 00 00
+ * A key put at revisions 5 and 7, without a lease:   01 | sum | 07 00 | 02 02 | 00 | 02 00 00
  */
 const FORMAT = 1;
 const TOMBSTONE = 0x10;
 const LEASE = 0x20;
+const SUM_AT = 1;
+const BODY_AT = 3;
 
 /** The newest version of a key. One instance is pointed at many rows. */
 export class Head {
@@ -39,10 +43,14 @@ const reader = new VarintReader();
  * @throws CorruptionError, UnknownFormatError
  */
 export function decodeHead(row: Uint8Array, head: Head, roots?: VersionRoots): void {
-  if (row.length === 0) throw new CorruptionError('a head row is empty');
+  if (row.length < BODY_AT) throw new CorruptionError('a head row is cut short');
   const first = row[0];
+  if ((row[SUM_AT] | (row[SUM_AT + 1] << 8)) !== checksum(row, 0, row.length)) {
+    if ((first & 0x0f) > FORMAT) throw new UnknownFormatError('a head row', first & 0x0f, FORMAT);
+    throw new CorruptionError('a head row fails its checksum');
+  }
   if ((first & 0x0f) !== FORMAT) throw new UnknownFormatError('a head row', first & 0x0f, FORMAT);
-  reader.reset(row, 1, row.length);
+  reader.reset(row, BODY_AT, row.length);
   head.mod = reader.next();
   head.sub = reader.next();
   head.tombstone = (first & TOMBSTONE) !== 0;
@@ -74,7 +82,7 @@ function decodeRoots(head: Head, roots: VersionRoots): void {
 
 /** Bytes that {@link writeHead} needs at most. */
 export function headSize(head: Head, roots: VersionRoots): number {
-  let size = 2 + varintSize(head.mod) + varintSize(head.sub);
+  let size = BODY_AT + 1 + varintSize(head.mod) + varintSize(head.sub);
   size += varintSize(head.mod) + varintSize(head.version) + varint64Size(head.lease);
   for (let at = 1; at < roots.length; at++) {
     size += varintSize(roots.mains[at - 1]) + varintSize(roots.subs[at]) + 1;
@@ -85,7 +93,9 @@ export function headSize(head: Head, roots: VersionRoots): number {
 /** Writes the row and returns the position behind it. The first root is the head's own version. */
 export function writeHead(target: Uint8Array, at: number, head: Head, roots: VersionRoots): number {
   const hasLease = head.lease !== 0n && !head.tombstone;
-  target[at++] = FORMAT | (head.tombstone ? TOMBSTONE : 0) | (hasLease ? LEASE : 0);
+  const start = at;
+  target[start] = FORMAT | (head.tombstone ? TOMBSTONE : 0) | (hasLease ? LEASE : 0);
+  at += BODY_AT;
   at = writeVarint(target, at, head.mod);
   at = writeVarint(target, at, head.sub);
   if (!head.tombstone) {
@@ -99,5 +109,15 @@ export function writeHead(target: Uint8Array, at: number, head: Head, roots: Ver
     at = writeVarint(target, at, roots.subs[root]);
     at = writeVarint(target, at, roots.ranks[root]);
   }
+  const sum = checksum(target, start, at);
+  target[start + SUM_AT] = sum & 0xff;
+  target[start + SUM_AT + 1] = sum >>> 8;
   return at;
+}
+
+/** FNV-1a over byte 0 and the body, folded to 16 bits. */
+function checksum(bytes: Uint8Array, start: number, end: number): number {
+  let sum = Math.imul(0x811c_9dc5 ^ bytes[start], 0x0100_0193);
+  for (let at = start + BODY_AT; at < end; at++) sum = Math.imul(sum ^ bytes[at], 0x0100_0193);
+  return (sum ^ (sum >>> 16)) & 0xffff;
 }

@@ -118,7 +118,8 @@ describe('a head row', () => {
     const head = Object.assign(new Head(), { mod: 7, create: 5, version: 2 });
     const bytes = Buffer.alloc(headSize(head, roots));
     const end = writeHead(bytes, 0, head, roots);
-    expect(bytes.subarray(0, end).toString('hex')).toBe('01070002020002' + '0000');
+    expect(bytes[0]).toBe(1);
+    expect(bytes.subarray(3, end).toString('hex')).toBe('070002020002' + '0000');
   });
 
   it('keeps the roots, a lease and a tombstone', () => {
@@ -144,6 +145,26 @@ describe('a head row', () => {
     expect(() => decodeHead(later, new Head())).toThrow(UnknownFormatError);
     expect(() => decodeHead(later, new Head())).toThrow(/restore a snapshot/);
     expect(() => decodeHead(Buffer.alloc(0), new Head())).toThrow(CorruptionError);
+  });
+
+  it('fails when any bit of it is flipped', () => {
+    const roots = new VersionRoots();
+    for (let main = 2; main < 30; main += 3) roots.push(main, main % 5, -1);
+    const head = Object.assign(new Head(), {
+      mod: roots.mains[0],
+      sub: roots.subs[0],
+      create: 2,
+      version: 9,
+      lease: 77n,
+    });
+    const bytes = Buffer.alloc(headSize(head, roots));
+    const row = bytes.subarray(0, writeHead(bytes, 0, head, roots));
+    decodeHead(row, new Head(), new VersionRoots());
+    for (let bit = 0; bit < row.length * 8; bit++) {
+      const damaged = Buffer.from(row);
+      damaged[bit >> 3] ^= 1 << (bit & 7);
+      expect(() => decodeHead(damaged, new Head(), new VersionRoots())).toThrow();
+    }
   });
 });
 

@@ -17,7 +17,8 @@ const NOTHING: Outgoing = { now: NO_MESSAGES, afterPersist: NO_MESSAGES };
  * - Every message implies its sender's term. A leader's own entries are the exception of thesis 10.2.1: they travel
  *   while the leader writes them, and the leader counts itself only afterwards.
  * - A granted vote and a vote request imply the vote; the request also implies the log that it boasts of, because a
- *   vote that was won with entries lost since would elect a leader without committed ones.
+ *   vote that was won with entries lost since would elect a leader without committed ones. That log is durable whenever
+ *   the vote is: the vote was cast after those entries, so it reaches the disk in their batch or a later one.
  * - An acknowledgement implies the entries.
  *
  * Invariant: everything in the queue was sent in the current role, so also in the current term, and speaks of the log
@@ -58,7 +59,7 @@ function isCovered(message: Message, term: number, unstable: Unstable): boolean 
   if (unstable.durableHardState.term < term) return false;
   switch (message.kind) {
     case 'vote':
-      return unstable.hasDurableVote(term, message.from) && unstable.persisted >= message.lastIndex;
+      return unstable.hasDurableVote(term, message.from);
     case 'vote-reply':
       return !message.granted || unstable.hasDurableVote(term, message.to);
     case 'append-reply':

@@ -54,7 +54,10 @@ export class AutoCompaction {
 
   private look(): void {
     const { store } = this.parts;
-    const revision = this.options.mode === 'revision' ? store.currentRevision - this.options.retention : this.revisionBefore();
+    const revision =
+      this.options.mode === 'revision'
+        ? store.currentRevision - this.options.retention
+        : this.revisionBefore();
     if (!this.leads || revision === undefined || revision <= Math.max(0, store.compactRevision)) return;
     this.compact(revision);
   }
@@ -64,16 +67,24 @@ export class AutoCompaction {
     const now = this.parts.clock.now();
     this.notes.push({ at: now, revision: this.parts.store.currentRevision });
     let known: number | undefined;
-    while (this.notes.length > 0 && this.notes[0].at <= now - this.options.retention) known = this.notes.shift()!.revision;
+    while (this.notes.length > 0 && this.notes[0].at <= now - this.options.retention)
+      known = this.notes.shift()!.revision;
     return known;
   }
 
   private compact(revision: number): void {
     const { replica, logger } = this.parts;
-    const request = etcdserverpb.CompactionRequest.encode({ revision: BigInt(revision), physical: false }).finish();
+    const request = etcdserverpb.CompactionRequest.encode({
+      revision: BigInt(revision),
+      physical: false,
+    }).finish();
     replica.propose(CommandKind.Compact, request, (error) => {
       if (error === undefined) logger.info('compacted automatically', { revision });
-      else logger.warn('automatic compaction failed, it is tried again later', { revision, reason: error.message });
+      else
+        logger.warn('automatic compaction failed, it is tried again later', {
+          revision,
+          reason: error.message,
+        });
     });
   }
 }

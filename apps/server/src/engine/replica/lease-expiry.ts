@@ -28,7 +28,10 @@ export class LeaseExpiry {
       readonly extendMs: number;
     },
   ) {
-    this.expired = parts.meter.counter('etcd_debugging_server_lease_expired_total', 'Leases revoked because they ran out.');
+    this.expired = parts.meter.counter(
+      'etcd_debugging_server_lease_expired_total',
+      'Leases revoked because they ran out.',
+    );
   }
 
   /** The member leads in `term`, or with undefined leads no more. */

@@ -217,7 +217,8 @@ export class Replica {
     }
     for (const entry of work.committed) this.toApply.push(entry);
     for (const read of work.reads) {
-      if (read.kind === 'rejected') this.reads.reject(Number(read.request), ProtocolError.of('LeaderChanged'));
+      if (read.kind === 'rejected')
+        this.reads.reject(Number(read.request), ProtocolError.of('LeaderChanged'));
       else this.reads.confirm(Number(read.request), read.index, this.parts.backend.applied.index);
     }
   }
@@ -244,7 +245,11 @@ export class Replica {
     if (this.applyBacklog > 0 || raft.hasWork()) this.scheduleTurn();
   }
 
-  private roleChanged(change: { readonly role: string; readonly term: number; readonly leader: MemberId }): void {
+  private roleChanged(change: {
+    readonly role: string;
+    readonly term: number;
+    readonly leader: MemberId;
+  }): void {
     this.parts.logger.info('raft role changed', {
       role: change.role,
       term: change.term,

@@ -17,7 +17,8 @@ const unknownService = healthpb.HealthCheckResponse.encode({
 export function healthMethods(): MethodTable {
   const check = unary((bytes, reply) => {
     const { service } = decodeRequest(healthpb.HealthCheckRequest, bytes);
-    if (service !== '') return reply(ProtocolError.unnamed(GrpcStatus.NotFound, 'unknown service'), undefined);
+    if (service !== '')
+      return reply(ProtocolError.unnamed(GrpcStatus.NotFound, 'unknown service'), undefined);
     reply(undefined, serving);
   });
   const watch: StreamMethod = {

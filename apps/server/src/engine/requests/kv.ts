@@ -1,7 +1,13 @@
 import { etcdserverpb, ProtocolError, PutFields } from '@conclave/protocol';
 import { CommandKind } from '../apply/command.js';
 import { decodeRequest } from './decode.js';
-import { isReadOnly, isSerializable, validateDeleteRange, validatePutFields, validateTxn } from './kv-validation.js';
+import {
+  isReadOnly,
+  isSerializable,
+  validateDeleteRange,
+  validatePutFields,
+  validateTxn,
+} from './kv-validation.js';
 import type { Method, MethodTable, Reply } from './method.js';
 import { rangeMethod } from './range.js';
 import { rangeStreamMethod } from './range-stream.js';

@@ -11,7 +11,10 @@ export function maintenanceMethods(parts: RequestParts): MethodTable {
   const alarm = unary((bytes, reply) => {
     const request = decodeRequest(etcdserverpb.AlarmRequest, bytes);
     if (request.action === etcdserverpb.AlarmRequest_AlarmAction.GET) {
-      return reply(undefined, parts.header.response(parts.store.currentRevision, alarmsBody(parts, request.alarm)));
+      return reply(
+        undefined,
+        parts.header.response(parts.store.currentRevision, alarmsBody(parts, request.alarm)),
+      );
     }
     proposeAndReply(parts, CommandKind.Alarm, bytes, reply);
   });

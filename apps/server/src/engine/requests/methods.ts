@@ -25,7 +25,8 @@ export function createMethods(parts: RequestParts, quota: SpaceQuota): MethodTab
 
 /** Callers that ask for a leader (metadata `hasleader`) are refused at once while none is known. */
 function heedingLeaderless(parts: RequestParts, method: Method): Method {
-  const isRefused = (context: RequestContext): boolean => parts.replica.leader === 0n && context.requireLeader;
+  const isRefused = (context: RequestContext): boolean =>
+    parts.replica.leader === 0n && context.requireLeader;
   if (method.kind === 'unary') {
     return {
       kind: 'unary',

@@ -42,7 +42,9 @@ class RangeStream implements RequestStream {
       validateRange(request);
       refuseUnsupported(request);
       this.query = rangeQuery(request);
-      whenReadable(this.parts, request.serializable, (error) => (error === undefined ? this.begin() : this.fail(error)));
+      whenReadable(this.parts, request.serializable, (error) =>
+        error === undefined ? this.begin() : this.fail(error),
+      );
     } catch (error) {
       this.fail(asProtocolError(error));
     }
@@ -73,10 +75,15 @@ class RangeStream implements RequestStream {
     if (query === undefined || this.cancelled) return;
     const left = (query.limit ?? 0) > 0 ? query.limit! - this.sent : Number.MAX_SAFE_INTEGER;
     const chunk = { ...query, revision: this.revision, limit: Math.min(left, this.chunkKeys) };
-    readRange(this.parts, chunk, () => this.cancelled, (error, result) => {
-      if (error !== undefined || result === undefined) return this.fail(error!);
-      this.deliver(result, left);
-    });
+    readRange(
+      this.parts,
+      chunk,
+      () => this.cancelled,
+      (error, result) => {
+        if (error !== undefined || result === undefined) return this.fail(error!);
+        this.deliver(result, left);
+      },
+    );
   }
 
   private deliver(result: RangeResult, left: number): void {

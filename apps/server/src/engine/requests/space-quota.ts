@@ -46,7 +46,8 @@ export class SpaceQuota {
 
   private admit(costBytes: number): void {
     if (costBytes === 0) return;
-    if (this.parts.machine.cluster.isRaised(etcdserverpb.AlarmType.NOSPACE)) throw ProtocolError.of('NoSpace');
+    if (this.parts.machine.cluster.isRaised(etcdserverpb.AlarmType.NOSPACE))
+      throw ProtocolError.of('NoSpace');
     const { quotaBackendBytes } = this.parts.limits;
     if (quotaBackendBytes <= 0) return;
     const { usedBytes, generationBytes } = this.parts.backend.stats;

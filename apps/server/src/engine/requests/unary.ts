@@ -20,7 +20,12 @@ export function unary(
 }
 
 /** Proposes a command and answers with its result behind a header. */
-export function proposeAndReply(parts: RequestParts, kind: CommandKind, payload: Uint8Array, reply: Reply): void {
+export function proposeAndReply(
+  parts: RequestParts,
+  kind: CommandKind,
+  payload: Uint8Array,
+  reply: Reply,
+): void {
   parts.replica.propose(kind, payload, (error, result) => {
     if (error !== undefined || result === undefined) return reply(error, undefined);
     reply(undefined, parts.header.response(result.revision, result.body));

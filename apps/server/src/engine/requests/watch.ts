@@ -6,7 +6,10 @@ import type { RequestParts } from './request-parts.js';
 
 /** The Watch service: one stream holds many watchers (etcd v3, "Watch"). */
 export function watchMethods(parts: RequestParts): MethodTable {
-  const watch: StreamMethod = { kind: 'stream', open: (_context, responses) => new WatchCall(parts, responses) };
+  const watch: StreamMethod = {
+    kind: 'stream',
+    open: (_context, responses) => new WatchCall(parts, responses),
+  };
   return new Map([['/etcdserverpb.Watch/Watch', watch]]);
 }
 

@@ -1,10 +1,10 @@
 import { assert } from '../platform/assert.js';
 import { joinPath, type Disk } from '../platform/disk.js';
 import { type Logger } from '../platform/logger.js';
-import { type LogMark, type RecoveredLog } from '../wal/state.js';
+import { type Entry } from '../raft/message.js';
 import { SnapshotError } from './snapshot-error.js';
 import { SnapshotReader, SnapshotWriter } from './snapshot-file.js';
-import { type SnapshotDescription } from './snapshot-format.js';
+import { type SnapshotDescription, type SnapshotMark } from './snapshot-format.js';
 
 const namePattern = /^([0-9a-f]{16})-([0-9a-f]{16})\.snap$/;
 const temporarySuffix = '.snap.tmp';
@@ -37,8 +37,15 @@ interface SnapshotName {
   readonly index: number;
 }
 
+/** What a log holds: everything after its mark. */
+export interface LogContent {
+  readonly mark: SnapshotMark;
+  /** Consecutive, from `mark.index + 1`. */
+  readonly entries: readonly Entry[];
+}
+
 /** Whether a member can go on from a snapshot at `mark` with this log: no entry between them is missing. */
-export function connectsTo(log: Pick<RecoveredLog, 'mark' | 'entries'>, mark: LogMark): boolean {
+export function connectsTo(log: LogContent, mark: SnapshotMark): boolean {
   if (mark.index < log.mark.index) return false;
   if (mark.index === log.mark.index) return mark.term === log.mark.term;
   const entry = log.entries[mark.index - log.mark.index - 1];
@@ -75,7 +82,7 @@ export class Snapshotter {
    * the file. @throws DiskError; then nothing has changed.
    */
   async save(
-    mark: LogMark,
+    mark: SnapshotMark,
     clusterVersion: string,
     payload: Iterable<Uint8Array> | AsyncIterable<Uint8Array> = [],
   ): Promise<string> {
@@ -100,7 +107,7 @@ export class Snapshotter {
    *
    * @throws SnapshotError when there are snapshots but none can be used, or one is of a newer format or another cluster.
    */
-  async load(connects: (mark: LogMark) => boolean): Promise<LoadedSnapshot | undefined> {
+  async load(connects: (mark: SnapshotMark) => boolean): Promise<LoadedSnapshot | undefined> {
     const names = await this.names();
     const broken: BrokenSnapshot[] = [];
     for (const name of names) {

@@ -1,6 +1,7 @@
 import { assert } from '../platform/assert.js';
+import { FieldReader, MalformedFieldError, writeUint64 } from '../platform/fields.js';
 import { type ConfState, type Entry, type HardState, type MemberId } from '../raft/message.js';
-import { readUint64, writeUint64, type RecordBytes } from './record.js';
+import { type RecordBytes } from './record.js';
 import { type LogMark, type WalMetadata } from './state.js';
 
 /**
@@ -22,11 +23,6 @@ const appendBaseBytes = 8;
 const entryBaseBytes = 16;
 const hardStateFlag = 1;
 const membersMax = 1024;
-
-/** Is thrown when a payload with a right checksum does not follow its layout: the writer was faulty. */
-export class MalformedPayloadError extends Error {
-  override readonly name = 'MalformedPayloadError';
-}
 
 /** The head of a segment: all that is needed to start reading the log here, once the earlier segments are gone. */
 export interface SegmentHead {
@@ -144,69 +140,18 @@ export function writeMetadata(target: RecordBytes, start: number, metadata: WalM
   return metadataBytes;
 }
 
-/** Reads fields one after another; every read is checked against the end of the payload first. */
-class PayloadReader {
-  constructor(
-    private readonly source: RecordBytes,
-    private at: number,
-    private readonly end: number,
-  ) {}
-
-  private take(bytes: number): number {
-    const at = this.at;
-    if (bytes > this.end - at) throw new MalformedPayloadError('the payload ends within a field');
-    this.at = at + bytes;
-    return at;
-  }
-
-  uint32(): number {
-    return this.source.view.getUint32(this.take(4), true);
-  }
-
-  counter(): number {
-    const value = readUint64(this.source.view, this.take(8));
-    if (Number.isNaN(value)) throw new MalformedPayloadError('a counter exceeds 2^53');
-    return value;
-  }
-
-  id(): bigint {
-    return this.source.view.getBigUint64(this.take(8), true);
-  }
-
-  /** A view, not a copy. */
-  data(length: number): Uint8Array {
-    const at = this.take(length);
-    return this.source.bytes.subarray(at, at + length);
-  }
-
-  flag(): boolean {
-    const value = this.uint32();
-    if (value > 1) throw new MalformedPayloadError('a flag is neither 0 nor 1');
-    return value === 1;
-  }
-
-  remaining(): number {
-    return this.end - this.at;
-  }
-
-  finish(): void {
-    if (this.at !== this.end) throw new MalformedPayloadError('the payload is longer than its fields');
-  }
-}
-
-function readHardState(reader: PayloadReader): HardState {
+function readHardState(reader: FieldReader): HardState {
   return { term: reader.counter(), vote: reader.id(), commit: reader.counter() };
 }
 
-function readMembers(reader: PayloadReader): MemberId[] {
-  const count = reader.uint32();
-  if (count > membersMax) throw new MalformedPayloadError('too many members');
+function readMembers(reader: FieldReader): MemberId[] {
+  const count = reader.count(membersMax);
   const ids: MemberId[] = [];
   for (let i = 0; i < count; i++) ids.push(reader.id());
   return ids;
 }
 
-function readMarkFields(reader: PayloadReader): LogMark {
+function readMarkFields(reader: FieldReader): LogMark {
   const index = reader.counter();
   const term = reader.counter();
   const autoLeave = reader.flag();
@@ -217,17 +162,16 @@ function readMarkFields(reader: PayloadReader): LogMark {
   return { index, term, confState: { voters, learners, outgoing, learnersNext, autoLeave } };
 }
 
-/** Reads one whole payload. `data` of entries are views into `source`. @throws MalformedPayloadError */
+/** Reads one whole payload. `data` of entries are views into `source`. @throws MalformedFieldError */
 export function readAppend(source: RecordBytes, start: number, length: number): AppendPayload {
-  const reader = new PayloadReader(source, start, start + length);
+  const reader = new FieldReader(source.bytes.subarray(start, start + length));
   const hasHardState = reader.flag();
-  const count = reader.uint32();
+  const count = reader.count(reader.remaining / entryBaseBytes);
   const hardState = hasHardState ? readHardState(reader) : undefined;
   const entries: Entry[] = [];
   if (count > 0) {
     const firstIndex = reader.counter();
-    if (count > reader.remaining() / entryBaseBytes) throw new MalformedPayloadError('too many entries');
-    if (firstIndex < 1) throw new MalformedPayloadError('indexes start at 1');
+    if (firstIndex < 1) throw new MalformedFieldError('indexes start at 1');
     for (let i = 0; i < count; i++) {
       const term = reader.counter();
       const kind = reader.flag() ? 'config' : 'normal';
@@ -238,25 +182,25 @@ export function readAppend(source: RecordBytes, start: number, length: number): 
   return { hardState, entries };
 }
 
-/** @throws MalformedPayloadError */
+/** @throws MalformedFieldError */
 export function readMark(source: RecordBytes, start: number, length: number): LogMark {
-  const reader = new PayloadReader(source, start, start + length);
+  const reader = new FieldReader(source.bytes.subarray(start, start + length));
   const mark = readMarkFields(reader);
   reader.finish();
   return mark;
 }
 
-/** @throws MalformedPayloadError */
+/** @throws MalformedFieldError */
 export function readMetadata(source: RecordBytes, start: number, length: number): WalMetadata {
-  const reader = new PayloadReader(source, start, start + length);
+  const reader = new FieldReader(source.bytes.subarray(start, start + length));
   const metadata = { clusterId: reader.id(), memberId: reader.id() };
   reader.finish();
   return metadata;
 }
 
-/** @throws MalformedPayloadError */
+/** @throws MalformedFieldError */
 export function readSegmentHead(source: RecordBytes, start: number, length: number): SegmentHead {
-  const reader = new PayloadReader(source, start, start + length);
+  const reader = new FieldReader(source.bytes.subarray(start, start + length));
   const metadata = { clusterId: reader.id(), memberId: reader.id() };
   const firstIndex = reader.counter();
   const contentLsn = reader.counter();

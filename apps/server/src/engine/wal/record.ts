@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { assert } from '../platform/assert.js';
+import { readUint64, writeUint64 } from '../platform/fields.js';
 
 /**
  * The frame of everything in a log. Numbers are little-endian. A record starts at a multiple of 8 and its length is one:
@@ -48,7 +49,6 @@ export const payloadBytesMax = 2 ** 30;
 
 const magic = 0x4c41_5743;
 const trailerBytes = 4;
-const two32 = 2 ** 32;
 
 /** What a payload means; see `payload.ts`. */
 export const RecordType = { segment: 1, append: 2, mark: 3, sync: 4 } as const;
@@ -67,18 +67,6 @@ export function recordBytes(bytes: Uint8Array): RecordBytes {
 /** Size of a whole record. */
 export function recordSize(payloadLength: number): number {
   return (headerBytes + payloadLength + trailerBytes + 7) & ~7;
-}
-
-/** Counters fit a safe integer; they are stored in 64 bits. */
-export function writeUint64(view: DataView, at: number, value: number): void {
-  view.setUint32(at, value >>> 0, true);
-  view.setUint32(at + 4, (value / two32) >>> 0, true);
-}
-
-/** NaN when the stored value is not a safe integer. */
-export function readUint64(view: DataView, at: number): number {
-  const value = view.getUint32(at + 4, true) * two32 + view.getUint32(at, true);
-  return Number.isSafeInteger(value) ? value : Number.NaN;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { joinPath, type Disk } from '../platform/disk.js';
-import { MalformedPayloadError, readAppend, readMark } from './payload.js';
+import { MalformedFieldError } from '../platform/fields.js';
+import { readAppend, readMark } from './payload.js';
 import { recordBytes, RecordType, type RecordBytes, type RecordHeader } from './record.js';
 import { Replay } from './replay.js';
 import { contentEnd, laterProof, scanRecords, type ScanResult } from './scan.js';
@@ -153,7 +154,7 @@ class Recoverer {
       }
       return Number.POSITIVE_INFINITY;
     } catch (error) {
-      if (!(error instanceof MalformedPayloadError)) throw error;
+      if (!(error instanceof MalformedFieldError)) throw error;
       throw new WalCorruptionError({ ...place, index: this.replay.lastIndex + 1 }, error.message);
     }
   }

@@ -1,5 +1,6 @@
 import { joinPath, type Disk } from '../platform/disk.js';
-import { MalformedPayloadError, readSegmentHead, type SegmentHead } from './payload.js';
+import { MalformedFieldError } from '../platform/fields.js';
+import { readSegmentHead, type SegmentHead } from './payload.js';
 import {
   headerBytes,
   readChecksum,
@@ -113,7 +114,7 @@ function decodeHead(source: RecordBytes, header: RecordHeader): SegmentHead | un
     const head = readSegmentHead(source, headerBytes, header.payloadLength);
     return head.contentLsn >= header.lsn && head.firstIndex >= 1 ? head : undefined;
   } catch (error) {
-    if (error instanceof MalformedPayloadError) return undefined;
+    if (error instanceof MalformedFieldError) return undefined;
     throw error;
   }
 }

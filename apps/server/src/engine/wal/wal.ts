@@ -1,6 +1,6 @@
 import { assert } from '../platform/assert.js';
 import { type Timer } from '../platform/clock.js';
-import { DiskError, type LogWriter } from '../platform/disk.js';
+import { type DiskError, type LogWriter } from '../platform/disk.js';
 import { type HardState } from '../raft/message.js';
 import { Batch, type Done, type LogWork } from './batch.js';
 import { openLog, type OpenedLog } from './opening.js';

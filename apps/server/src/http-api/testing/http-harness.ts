@@ -47,7 +47,13 @@ export interface HttpHarness {
 
 /** The HTTP API on a port of this machine, over an in-memory store. */
 export async function startHttpHarness(rules: Partial<AccessRules> = {}): Promise<HttpHarness> {
-  const policy = new AccessPolicy({ cors: [], hostWhitelist: [], ownHosts: [], isLoopbackOnly: true, ...rules });
+  const policy = new AccessPolicy({
+    cors: [],
+    hostWhitelist: [],
+    ownHosts: [],
+    isLoopbackOnly: true,
+    ...rules,
+  });
   const front = new HttpFront(policy);
   const server = createServer((socket) => front.accept(socket));
   const metrics = createServer((socket) => front.accept(socket, { isMetricsOnly: true }));

@@ -1,7 +1,17 @@
 import { etcdserverpb, GrpcStatus, ProtocolError, v3lockpb } from '@conclave/protocol';
-import { type Method, type MethodTable, type ResponseStream, type UnaryMethod } from '../../engine/requests/method.js';
+import {
+  type Method,
+  type MethodTable,
+  type ResponseStream,
+  type UnaryMethod,
+} from '../../engine/requests/method.js';
 
-const header = { cluster_id: 14_841_639_068_965_178_418n, member_id: 10_276_657_743_932_975_437n, revision: 2n, raft_term: 3n };
+const header = {
+  cluster_id: 14_841_639_068_965_178_418n,
+  member_id: 10_276_657_743_932_975_437n,
+  revision: 2n,
+  raft_term: 3n,
+};
 
 function unary(answer: (request: Uint8Array, token: string | undefined) => Uint8Array): UnaryMethod {
   return {
@@ -32,9 +42,18 @@ export class MemoryMethods {
   readonly table: MethodTable = new Map<string, Method>([
     ['/etcdserverpb.KV/Put', unary((request, token) => this.#put(request, token))],
     ['/etcdserverpb.KV/Range', unary((request) => this.#range(request))],
-    ['/etcdserverpb.Watch/Watch', { kind: 'stream', open: (_context, responses) => this.#openWatch(responses) }],
-    ['/etcdserverpb.Lease/LeaseKeepAlive', { kind: 'stream', open: (_context, responses) => this.#openKeepAlive(responses) }],
-    ['/etcdserverpb.Maintenance/Snapshot', { kind: 'stream', open: (_context, responses) => this.#openSnapshot(responses) }],
+    [
+      '/etcdserverpb.Watch/Watch',
+      { kind: 'stream', open: (_context, responses) => this.#openWatch(responses) },
+    ],
+    [
+      '/etcdserverpb.Lease/LeaseKeepAlive',
+      { kind: 'stream', open: (_context, responses) => this.#openKeepAlive(responses) },
+    ],
+    [
+      '/etcdserverpb.Maintenance/Snapshot',
+      { kind: 'stream', open: (_context, responses) => this.#openSnapshot(responses) },
+    ],
     ['/v3lockpb.Lock/Lock', this.#waitingLock()],
   ]);
 
@@ -50,7 +69,8 @@ export class MemoryMethods {
     if (this.rangeError !== undefined) throw this.rangeError;
     const { key } = etcdserverpb.RangeRequest.decode(bytes);
     const value = this.store.get(Buffer.from(key).toString('latin1'));
-    const kvs = value === undefined ? [] : [{ key, value, create_revision: 2n, mod_revision: 2n, version: 1n }];
+    const kvs =
+      value === undefined ? [] : [{ key, value, create_revision: 2n, mod_revision: 2n, version: 1n }];
     return etcdserverpb.RangeResponse.encode(
       etcdserverpb.RangeResponse.fromPartial({ header, kvs, count: BigInt(kvs.length) }),
     ).finish();
@@ -62,8 +82,10 @@ export class MemoryMethods {
     return {
       message: (bytes) => {
         const request = etcdserverpb.WatchRequest.decode(bytes).request_union;
-        if (request?.$case === 'create_request') sendWatch(responses, { header, watch_id: next++, created: true });
-        if (request?.$case === 'cancel_request') sendWatch(responses, { header, watch_id: request.value.watch_id, canceled: true });
+        if (request?.$case === 'create_request')
+          sendWatch(responses, { header, watch_id: next++, created: true });
+        if (request?.$case === 'cancel_request')
+          sendWatch(responses, { header, watch_id: request.value.watch_id, canceled: true });
       },
       halfClose: () => void this.halfClosed++,
       cancel: () => void this.cancelled++,
@@ -86,7 +108,10 @@ export class MemoryMethods {
   #openSnapshot(responses: ResponseStream): ReturnType<Extract<Method, { kind: 'stream' }>['open']> {
     return {
       message: () => {
-        const chunk = etcdserverpb.SnapshotResponse.fromPartial({ remaining_bytes: 3n, blob: Buffer.from('abc') });
+        const chunk = etcdserverpb.SnapshotResponse.fromPartial({
+          remaining_bytes: 3n,
+          blob: Buffer.from('abc'),
+        });
         responses.send(etcdserverpb.SnapshotResponse.encode(chunk).finish());
       },
       halfClose: () => responses.end(ProtocolError.unnamed(GrpcStatus.DataLoss, 'the snapshot broke off')),
@@ -109,5 +134,7 @@ export class MemoryMethods {
 type WatchParts = Parameters<typeof etcdserverpb.WatchResponse.fromPartial>[0];
 
 export function sendWatch(responses: ResponseStream, parts: WatchParts): boolean {
-  return responses.send(etcdserverpb.WatchResponse.encode(etcdserverpb.WatchResponse.fromPartial(parts)).finish());
+  return responses.send(
+    etcdserverpb.WatchResponse.encode(etcdserverpb.WatchResponse.fromPartial(parts)).finish(),
+  );
 }

@@ -12,9 +12,14 @@ export const clusteringFlags = {
     'http://localhost:2379',
     'URLs by which clients reach this member; required when listen-client-urls is set.',
   ),
-  initialCluster: text('initial-cluster', '', 'The members a new cluster starts with: name=peer-url pairs, separated by commas.', {
-    defaultNote: '${name}=${initial-advertise-peer-urls}',
-  }),
+  initialCluster: text(
+    'initial-cluster',
+    '',
+    'The members a new cluster starts with: name=peer-url pairs, separated by commas.',
+    {
+      defaultNote: '${name}=${initial-advertise-peer-urls}',
+    },
+  ),
   initialClusterState: choice(
     'initial-cluster-state',
     'new',

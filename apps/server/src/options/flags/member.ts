@@ -7,13 +7,21 @@ export const memberFlags = {
   walDir: text('wal-dir', '', 'Path of a directory of its own for the write-ahead log.', {
     defaultNote: 'inside the data directory',
   }),
-  listenClientUrls: urlList('listen-client-urls', 'http://localhost:2379', 'URLs to listen on for clients (gRPC and HTTP).'),
+  listenClientUrls: urlList(
+    'listen-client-urls',
+    'http://localhost:2379',
+    'URLs to listen on for clients (gRPC and HTTP).',
+  ),
   listenClientHttpUrls: urlList(
     'listen-client-http-urls',
     '',
     'URLs to listen on for HTTP only; while set, the client URLs serve gRPC only.',
   ),
-  listenPeerUrls: urlList('listen-peer-urls', 'http://localhost:2380', 'URLs to listen on for other members.'),
+  listenPeerUrls: urlList(
+    'listen-peer-urls',
+    'http://localhost:2380',
+    'URLs to listen on for other members.',
+  ),
   heartbeatInterval: duration(
     'heartbeat-interval',
     '100',
@@ -81,9 +89,15 @@ export const inertMemberFlags = {
     'Committed entries after which etcd takes a snapshot.',
     { withoutEffect: noSnapshots },
   ),
-  maxSnapshots: wholeNumber('max-snapshots', 5, { min: 0, max: 1_000_000, unit: 'files' }, 'Snapshot files to keep.', {
-    withoutEffect: noSnapshots,
-  }),
+  maxSnapshots: wholeNumber(
+    'max-snapshots',
+    5,
+    { min: 0, max: 1_000_000, unit: 'files' },
+    'Snapshot files to keep.',
+    {
+      withoutEffect: noSnapshots,
+    },
+  ),
   maxWals: wholeNumber('max-wals', 5, { min: 0, max: 1_000_000, unit: 'files' }, 'Log files to keep.', {
     withoutEffect: noSnapshots,
   }),
@@ -97,10 +111,17 @@ export const inertMemberFlags = {
     'Most operations before the store is committed.',
     { withoutEffect: 'the store decides itself when to write' },
   ),
-  initialElectionTickAdvance: toggle('initial-election-tick-advance', true, 'Whether to hasten the first election.', {
-    withoutEffect: 'a member that starts alone campaigns at once',
+  initialElectionTickAdvance: toggle(
+    'initial-election-tick-advance',
+    true,
+    'Whether to hasten the first election.',
+    {
+      withoutEffect: 'a member that starts alone campaigns at once',
+    },
+  ),
+  logger: choice('logger', 'zap', ['zap'], 'Logger of etcd.', {
+    withoutEffect: 'logs are always structured',
   }),
-  logger: choice('logger', 'zap', ['zap'], 'Logger of etcd.', { withoutEffect: 'logs are always structured' }),
   enableV2: toggle('enable-v2', false, 'Whether etcd serves its v2 API.', {
     withoutEffect: 'the v2 API left etcd with 3.6 and does not exist here',
   }),

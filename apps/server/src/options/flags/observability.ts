@@ -19,8 +19,17 @@ export const observabilityFlags = {
     'Where log lines go: default or stderr, stdout, or paths of files; several are separated by commas.',
     { aliases: ['log-output'] },
   ),
-  metrics: choice('metrics', 'basic', ['basic', 'extensive'], 'extensive adds a histogram of the duration of every gRPC method.'),
-  listenMetricsUrls: urlList('listen-metrics-urls', '', 'Further URLs that serve /metrics and the health endpoints only.'),
+  metrics: choice(
+    'metrics',
+    'basic',
+    ['basic', 'extensive'],
+    'extensive adds a histogram of the duration of every gRPC method.',
+  ),
+  listenMetricsUrls: urlList(
+    'listen-metrics-urls',
+    '',
+    'Further URLs that serve /metrics and the health endpoints only.',
+  ),
   warningApplyDuration: duration(
     'warning-apply-duration',
     '100ms',
@@ -60,12 +69,9 @@ export const tuningFlags = {
     'Time without events after which a watcher that asked for it is told the current revision.',
     { aliases: ['experimental-watch-progress-notify-interval'] },
   ),
-  unsafeNoFsync: toggle(
-    'unsafe-no-fsync',
-    false,
-    'Do not wait for the disk.',
-    { withoutEffect: 'a write is acknowledged only when it is on the disk' },
-  ),
+  unsafeNoFsync: toggle('unsafe-no-fsync', false, 'Do not wait for the disk.', {
+    withoutEffect: 'a write is acknowledged only when it is on the disk',
+  }),
   configFile: text(
     'config-file',
     '',

@@ -4,16 +4,41 @@ import { choice, text, textList, toggle } from '../flag.js';
 export const securityFlags = {
   certFile: text('cert-file', '', 'Path of the certificate that the client port shows (PEM).'),
   keyFile: text('key-file', '', 'Path of its private key (PEM).'),
-  clientCertAuth: toggle('client-cert-auth', false, 'Clients must show a certificate signed by trusted-ca-file.'),
+  clientCertAuth: toggle(
+    'client-cert-auth',
+    false,
+    'Clients must show a certificate signed by trusted-ca-file.',
+  ),
   trustedCaFile: text('trusted-ca-file', '', 'Path of the authorities that sign client certificates (PEM).'),
-  tlsMinVersion: choice('tls-min-version', 'TLS1.2', ['TLS1.2', 'TLS1.3'], 'Lowest version of TLS that is accepted.'),
-  tlsMaxVersion: choice('tls-max-version', '', ['', 'TLS1.2', 'TLS1.3'], 'Highest version of TLS that is accepted.', {
-    defaultNote: 'the highest there is',
-  }),
-  cors: textList('cors', '', 'Origins whose web pages may use the HTTP API; * allows every page of every site.', {
-    defaultNote: "the member's own and loopback origins",
-  }),
-  hostWhitelist: textList('host-whitelist', '', 'Host names that HTTP requests without TLS may be addressed to; * allows all.', {
-    defaultNote: 'on a loopback listener its own names, elsewhere all',
-  }),
+  tlsMinVersion: choice(
+    'tls-min-version',
+    'TLS1.2',
+    ['TLS1.2', 'TLS1.3'],
+    'Lowest version of TLS that is accepted.',
+  ),
+  tlsMaxVersion: choice(
+    'tls-max-version',
+    '',
+    ['', 'TLS1.2', 'TLS1.3'],
+    'Highest version of TLS that is accepted.',
+    {
+      defaultNote: 'the highest there is',
+    },
+  ),
+  cors: textList(
+    'cors',
+    '',
+    'Origins whose web pages may use the HTTP API; * allows every page of every site.',
+    {
+      defaultNote: "the member's own and loopback origins",
+    },
+  ),
+  hostWhitelist: textList(
+    'host-whitelist',
+    '',
+    'Host names that HTTP requests without TLS may be addressed to; * allows all.',
+    {
+      defaultNote: 'on a loopback listener its own names, elsewhere all',
+    },
+  ),
 } as const;
