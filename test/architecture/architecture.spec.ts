@@ -145,7 +145,8 @@ const bans = [
       'crypto',
     ],
     instead: 'engine/platform (Clock, Random, Disk)',
-    except: /engine\/backend\/lmdb-/,
+    // The flush thread is a program of its own, not part of the deterministic engine.
+    except: /engine\/backend\/(lmdb-|flush-worker)/,
   },
   {
     where: (path: string) =>

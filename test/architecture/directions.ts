@@ -24,7 +24,7 @@ export const directions: readonly Direction[] = [
   {
     folder: `${engine}/backend`,
     mayImport: [`${engine}/platform`, `${engine}/raft`],
-    packages: ['lmdb', 'node:worker_threads', 'node:zlib', 'node:fs', 'node:path'],
+    packages: ['lmdb', 'node:worker_threads', 'node:os', 'node:fs'],
   },
   {
     folder: `${engine}/mvcc`,
@@ -62,6 +62,31 @@ export const directions: readonly Direction[] = [
     folder: 'apps/server/src/grpc-api',
     mayImport: [`${engine}/requests`],
     packages: [protocol, '@conclave/grpc'],
+  },
+  { folder: 'apps/server/src/logging', mayImport: [`${engine}/platform`], packages: ['pino', 'node:'] },
+  {
+    folder: 'apps/server/src/metrics',
+    mayImport: [`${engine}/platform`],
+    packages: [protocol, 'prom-client', '@conclave/grpc', 'node:'],
+  },
+  {
+    folder: 'apps/server/src/http-api',
+    mayImport: [
+      `${engine}/requests`,
+      `${engine}/platform`,
+      'apps/server/src/metrics',
+      'apps/server/src/options/listen-url.ts',
+    ],
+    packages: [
+      protocol,
+      '@conclave/grpc',
+      '@bufbuild/protobuf',
+      '@nestjs/',
+      'fastify',
+      'rxjs',
+      'reflect-metadata',
+      'node:',
+    ],
   },
   { folder: 'libs/protocol/src', mayImport: [], packages: ['@conclave/grpc/status', '@bufbuild/protobuf'] },
   { folder: 'libs/grpc/src', mayImport: [], packages: ['node:'] },

@@ -10,6 +10,7 @@ export interface SourceFile {
   /** Path from the root of the repository, with forward slashes. */
   readonly path: string;
   readonly text: string;
+  /** Specs, contracts, fixtures and what stands in a `testing` folder: not part of what runs in production. */
   readonly isSpec: boolean;
   readonly ast: ts.SourceFile;
   /** What it imports: repository paths (`apps/…/x.ts`) for relative imports, package names otherwise. */
@@ -34,7 +35,13 @@ function readSource(file: string): SourceFile {
   const text = readFileSync(file, 'utf8');
   const path = relative(repositoryRoot, file).replaceAll('\\', '/');
   const ast = ts.createSourceFile(path, text, ts.ScriptTarget.ES2023, true);
-  return { path, text, ast, isSpec: /\.(spec|contract)\.ts$/.test(path), imports: importsOf(ast, path) };
+  return {
+    path,
+    text,
+    ast,
+    isSpec: /\.(spec|contract|fixture)\.ts$|\/testing\//.test(path),
+    imports: importsOf(ast, path),
+  };
 }
 
 function importsOf(ast: ts.SourceFile, path: string): string[] {

@@ -63,7 +63,8 @@ export function nextState(state: ExpectedState, update: Update): ExpectedState {
     return { hardState: update.hardState ?? state.hardState, mark: state.mark, entries };
   }
   const { mark } = update;
-  if (mark.index <= state.mark.index) return state;
+  if (mark.index < state.mark.index) return state;
+  if (mark.index === state.mark.index) return { ...state, mark };
   const agrees = state.entries.some((entry) => entry.index === mark.index && entry.term === mark.term);
   return {
     hardState: state.hardState,
@@ -93,6 +94,8 @@ function makeUpdate(state: ExpectedState, term: number, random: SeededRandom): U
     const entry = state.entries[random.below(state.entries.length)]!;
     return { kind: 'mark', mark: { index: entry.index, term: entry.term, confState } };
   }
+  if (kind === 4)
+    return { kind: 'mark', mark: { ...state.mark, confState: { ...confState, voters: [BigInt(term)] } } };
   if (kind === 1) return { kind: 'mark', mark: { index: last + 1 + random.below(5), term, confState } };
   const commit = Math.min(last, Math.max(state.hardState.commit, state.mark.index));
   const hardState = { term: Math.max(term, state.hardState.term), vote: BigInt(random.below(4)), commit };

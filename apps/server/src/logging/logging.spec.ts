@@ -49,13 +49,16 @@ describe('openLogSink', () => {
     await expect(openLogSink('/dev/null/server.log', new NumberCounter())).rejects.toThrow(/ENOTDIR|EEXIST/);
   });
 
-  it('drops and counts lines that nobody takes, without blocking', async () => {
-    const dropped = new NumberCounter();
-    const sink = await openLogSink('/dev/full', dropped);
-    for (let i = 0; i < 5; i++) sink.write(`${'x'.repeat(2 * 1024 * 1024)}\n`);
-    await sink.flush(200);
-    expect(dropped.value).toBeGreaterThan(0);
-  });
+  it.skipIf(process.platform !== 'linux')(
+    'drops and counts lines that nobody takes, without blocking',
+    async () => {
+      const dropped = new NumberCounter();
+      const sink = await openLogSink('/dev/full', dropped);
+      for (let i = 0; i < 5; i++) sink.write(`${'x'.repeat(2 * 1024 * 1024)}\n`);
+      await sink.flush(200);
+      expect(dropped.value).toBeGreaterThan(0);
+    },
+  );
 
   it('appends to a file and flushes', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'conclave-log-'));

@@ -90,6 +90,48 @@ describe('connecting', () => {
     await expect(connected).rejects.toMatchObject({ code: GrpcStatus.Unavailable, notSent: true });
   });
 
+  it('fails calls when it cannot even begin to connect', async () => {
+    const runtime = new VirtualRuntime();
+    runtime.connect = () => {
+      throw new Error('bad certificate');
+    };
+    const channel = new GrpcChannel({ target: { port: 1 } }, runtime);
+    await expect(channel.unary('/t.T/Echo', text('x'))).rejects.toMatchObject({
+      code: GrpcStatus.Unavailable,
+      notSent: true,
+      message: 'cannot connect: bad certificate',
+    });
+    expect(channel.state).toBe('disconnected');
+    const stream = channel.stream('/t.T/Stream');
+    const ended = new Promise((resolve) => (stream.onEnd = resolve));
+    await runtime.settle();
+    expect(await ended).toMatchObject({ notSent: true });
+  });
+
+  it('refuses paths and metadata that are malformed', async () => {
+    const { channel } = await played();
+    await expect(channel.unary('no path', text('x'))).rejects.toThrow(TypeError);
+    await expect(channel.unary('/t.T/Echo', text('x'), { metadata: { 'A b': '' } })).rejects.toThrow(
+      TypeError,
+    );
+    expect(() => channel.stream('/t.T/Stream\n')).toThrow(TypeError);
+    expect(channel.state).toBe('idle');
+  });
+
+  it('counts what it sent and received, also on connections that are gone', async () => {
+    const pair = await GrpcPair.create();
+    await pair.outcome(pair.channel.unary('/t.T/Echo', text('x')));
+    pair.runtime.acceptedPipes[0]?.destroy();
+    await pair.runtime.settle();
+    const first = pair.channel.stats;
+    expect(first).toEqual({
+      bytesReceived: pair.server.stats.bytesSent,
+      bytesSent: pair.server.stats.bytesReceived,
+    });
+    await pair.outcome(pair.channel.connect());
+    expect(pair.channel.stats.bytesSent).toBeGreaterThan(first.bytesSent);
+  });
+
   it('connects anew after a lost connection when asked to', async () => {
     const pair = await GrpcPair.create();
     await pair.outcome(pair.channel.connect());

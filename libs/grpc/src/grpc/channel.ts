@@ -27,6 +27,8 @@ import { UnaryClientCall, type UnaryResult } from './unary-client-call.js';
  */
 export type ChannelState = 'idle' | 'connecting' | 'ready' | 'disconnected' | 'closed';
 
+const pathFormat = /^\/[!-~]+\/[!-~]+$/;
+
 /** Paths whose request headers are kept encoded. Methods are few; this only bounds mistakes. */
 const preparedPathsMax = 1_024;
 
@@ -54,6 +56,8 @@ export class GrpcChannel implements ClientConnectionOwner, ClientCallHost {
   readonly #connections = new Set<ClientConnection>();
   #connectWaiters: { resolve: () => void; reject: (error: GrpcError) => void }[] = [];
   #goneWaiters: (() => void)[] = [];
+  #closedBytesReceived = 0;
+  #closedBytesSent = 0;
 
   /** @throws RangeError when an option makes no sense. */
   constructor(
@@ -77,6 +81,17 @@ export class GrpcChannel implements ClientConnectionOwner, ClientCallHost {
     return this.#waiting.size + (this.#current?.openStreams ?? 0);
   }
 
+  /** Octets on the wire over all connections of this channel, for metrics. */
+  get stats(): { readonly bytesReceived: number; readonly bytesSent: number } {
+    let bytesReceived = this.#closedBytesReceived;
+    let bytesSent = this.#closedBytesSent;
+    for (const { stats } of this.#connections) {
+      bytesReceived += stats.bytesIn;
+      bytesSent += stats.bytesOut;
+    }
+    return { bytesReceived, bytesSent };
+  }
+
   /**
    * Connects, unless connected already.
    *
@@ -95,7 +110,7 @@ export class GrpcChannel implements ClientConnectionOwner, ClientCallHost {
    * Calls a method with one request and one answer. The request's bytes belong to the transport until the call ends.
    *
    * @throws GrpcError with the status of the answer, or Unavailable, DeadlineExceeded, Canceled, Internal.
-   * @throws TypeError when metadata is malformed.
+   * @throws TypeError when path or metadata is malformed.
    */
   unary(path: string, request: Uint8Array, options: CallOptions = {}): Promise<UnaryResult> {
     return new Promise((resolve, reject) => {
@@ -106,7 +121,7 @@ export class GrpcChannel implements ClientConnectionOwner, ClientCallHost {
   /**
    * Calls a method of any other kind.
    *
-   * @throws TypeError when metadata is malformed.
+   * @throws TypeError when path or metadata is malformed.
    */
   stream(path: string, options: CallOptions = {}): ClientStream {
     const call = new ClientStreamCall(this, this.#plan(path, options), (error) => this.defect(error));
@@ -133,6 +148,7 @@ export class GrpcChannel implements ClientConnectionOwner, ClientCallHost {
   }
 
   #plan(path: string, options: CallOptions): CallPlan {
+    if (!pathFormat.test(path)) throw new TypeError(`${path} is no method path: use /package.Service/Method`);
     const fields: string[] = [];
     if (options.metadata !== undefined) appendMetadata(fields, options.metadata);
     if (this.#settings.gzip) fields.push('grpc-encoding', 'gzip');
@@ -201,7 +217,15 @@ export class GrpcChannel implements ClientConnectionOwner, ClientCallHost {
 
   #beginConnect(): void {
     this.#setState('connecting', undefined);
-    const pipe: Pipe = this.runtime.connect(this.options.target);
+    let pipe: Pipe;
+    try {
+      pipe = this.runtime.connect(this.options.target);
+    } catch (cause) {
+      // A certificate or key that cannot be read, or a port out of range.
+      const message = `cannot connect: ${cause instanceof Error ? cause.message : String(cause)}`;
+      this.#disconnected(new GrpcError(GrpcStatus.Unavailable, message, { cause }));
+      return;
+    }
     const connection = new ClientConnection(this, this.runtime, pipe, this.#flusher, this.#settings.drive);
     this.#current = connection;
     this.#connections.add(connection);
@@ -230,7 +254,10 @@ export class GrpcChannel implements ClientConnectionOwner, ClientCallHost {
   }
 
   #lose(connection: ClientConnection, error: GrpcError): void {
-    if (connection !== this.#current) return;
+    if (connection === this.#current) this.#disconnected(error);
+  }
+
+  #disconnected(error: GrpcError): void {
     this.#current = undefined;
     const notSent = new GrpcError(GrpcStatus.Unavailable, error.message, {
       notSent: true,
@@ -253,8 +280,11 @@ export class GrpcChannel implements ClientConnectionOwner, ClientCallHost {
     this.#startWaiting(connection);
   }
 
-  connectionDraining(connection: ClientConnection): void {
-    this.#lose(connection, new GrpcError(GrpcStatus.Unavailable, 'the server is closing the connection'));
+  connectionDraining(connection: ClientConnection, reason: string): void {
+    this.#lose(
+      connection,
+      new GrpcError(GrpcStatus.Unavailable, `the connection takes no more calls: ${reason}`),
+    );
   }
 
   connectionHasRoom(connection: ClientConnection): void {
@@ -267,6 +297,8 @@ export class GrpcChannel implements ClientConnectionOwner, ClientCallHost {
 
   connectionGone(connection: ClientConnection): void {
     this.#connections.delete(connection);
+    this.#closedBytesReceived += connection.stats.bytesIn;
+    this.#closedBytesSent += connection.stats.bytesOut;
     if (this.#connections.size > 0) return;
     for (const resolve of this.#goneWaiters.splice(0)) resolve();
   }

@@ -16,8 +16,8 @@ import { errorOfReset, GrpcError } from './error.js';
 export interface ClientConnectionOwner {
   /** The peer has answered the handshake: calls may be started. */
   connectionReady(connection: ClientConnection): void;
-  /** The peer takes no more calls here; those that run may finish. */
-  connectionDraining(connection: ClientConnection): void;
+  /** No more calls may be started here; those that run may finish. */
+  connectionDraining(connection: ClientConnection, reason: string): void;
   /** A stream may have ended, or the peer may allow more: waiting calls may be started if there is room. */
   connectionHasRoom(connection: ClientConnection): void;
   /** The connection is over, and all its calls have ended. */
@@ -26,6 +26,9 @@ export interface ClientConnectionOwner {
   connectionGone(connection: ClientConnection): void;
   defect(error: unknown): void;
 }
+
+/** A connection is given up before its identifiers end, at 2^31 − 1. */
+const lastStreamId = 0x7fff_0000;
 
 /** A client's connection to one gRPC server. */
 export class ClientConnection extends DrivenConnection {
@@ -55,7 +58,14 @@ export class ClientConnection extends DrivenConnection {
     const stream = this.connection.openStream(headers, false, extra);
     stream.context = call;
     this.noteStreamOpened();
+    if (stream.id > lastStreamId) this.#retire();
     return stream;
+  }
+
+  /** The identifiers of streams are almost used up (RFC 9113 §5.1.1): running calls finish, new ones go elsewhere. */
+  #retire(): void {
+    this.owner.connectionDraining(this, 'its stream identifiers are used up');
+    this.drain();
   }
 
   /** Gives a stream up; the peer is told. */
@@ -100,7 +110,7 @@ export class ClientConnection extends DrivenConnection {
   }
 
   goaway(_lastStreamId: number, _code: number, _debug: Buffer): void {
-    this.owner.connectionDraining(this);
+    this.owner.connectionDraining(this, 'the server is closing it');
   }
 
   protected override over(reason: CloseReason, pipeError: Error | undefined): void {

@@ -14,7 +14,6 @@ import { type CallHost, type IncomingStream } from './incoming-stream.js';
 import { type RejectRoute, type Router } from './route.js';
 import { type ServerSettings } from './server-options.js';
 import { type MethodStats } from './server-stats.js';
-import { GrpcStatus as Status } from '../status.js';
 import { StreamServerCall } from './stream-server-call.js';
 import { UnaryServerCall } from './unary-server-call.js';
 

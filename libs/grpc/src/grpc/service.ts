@@ -8,8 +8,8 @@ export interface ServerCall {
   readonly metadata: IncomingMetadata;
   /** The method's path, `/package.Service/Method`. */
   readonly path: string;
-  /** When the caller gives up, on the clock of {@link Runtime.now}; undefined when it waits for ever. */
-  readonly deadline: number | undefined;
+  /** When the caller gives up, on the clock of {@link Runtime.now}; Infinity when it waits for ever. */
+  readonly deadline: number;
   readonly remote: Endpoint;
   /** The caller's TLS identity; undefined without TLS. */
   readonly tls: TlsPeer | undefined;

@@ -1,5 +1,5 @@
 import { PreparedHeaders } from '../hpack/prepared-headers.js';
-import { GrpcStatus } from '../status.js';
+import { type GrpcStatus } from '../status.js';
 import { appendMetadata, type MetadataEntries } from './metadata.js';
 import { encodeStatusMessage } from './status-message.js';
 

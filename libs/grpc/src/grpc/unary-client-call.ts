@@ -1,7 +1,7 @@
 import { GrpcStatus } from '../status.js';
 import { type CallPlan, ClientCall, type ClientCallHost } from './client-call.js';
 import { GrpcError } from './error.js';
-import { IncomingMetadata } from './metadata.js';
+import { type IncomingMetadata } from './metadata.js';
 
 /** The answer of a unary call that went well. */
 export interface UnaryResult {

@@ -14,7 +14,7 @@ import { type HeaderSource, type Stream } from './stream.js';
  * No socket, timer or promise inside.
  *
  * ```ts
- * const connection = new Connection('server', {}, events, () => performance.now());
+ * const connection = new Connection('server', {}, events, () => runtime.now());
  * socket.on('data', (bytes) => connection.receive(bytes));
  * // In events.output(), once per tick, and again when the socket drains while connection.hasOutput:
  * for (const bytes of connection.takeOutput()) socket.write(bytes);
@@ -134,6 +134,11 @@ export class Connection {
   /** Whether `takeOutput` would give something. */
   get hasOutput(): boolean {
     return this.sender.hasOutput;
+  }
+
+  /** A header block has begun to arrive and is not complete: for a timeout against peers that send it slowly. */
+  get isReadingHeaders(): boolean {
+    return this.receiver.isReadingHeaders;
   }
 
   /** Client: whether `openStream` may be called: not closed, not draining, below the peer's MAX_CONCURRENT_STREAMS. */

@@ -55,7 +55,10 @@ export interface ConnectionEvents {
   /** A GOAWAY was sent or received, no stream is left and nothing will follow: write the output, then end the transport. */
   drained(): void;
 
-  /** There is output to take. Called at most once between two calls of `takeOutput`: schedule one write per tick here. */
+  /**
+   * There is output to take. Called at most once between two calls of `takeOutput`: schedule one write per tick here, do
+   * not take from inside. The first call comes from inside of the constructor, for the preface and SETTINGS.
+   */
   output(): void;
 
   /**

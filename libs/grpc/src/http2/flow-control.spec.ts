@@ -332,6 +332,15 @@ describe('receiving', () => {
     expect(server.log).toContain('data 1 16000');
     server.feed(wire.SETTINGS_ACK, wire.headers(3), wire.data(3, pattern(16_000)));
     expect(server.log.at(-1)).toBe('reset 3 FLOW_CONTROL_ERROR local');
+    // A stream that began before is held to the new window as well.
+    server.feed(wire.data(1, 'ten octets'), wire.data(1, 'ten octets!'));
+    expect(server.log.slice(-2)).toEqual(['data 1 "ten octets"', 'reset 1 FLOW_CONTROL_ERROR local']);
+  });
+
+  it('padding counts against the stream window', () => {
+    const server = new Harness('server', { initialWindowSize: 100 }).handshake().feed(wire.headers(1));
+    server.feed(wire.data(1, Buffer.concat([Buffer.of(200), Buffer.from('x'), Buffer.alloc(200)]), 0x8));
+    expect(server.log.at(-1)).toBe('reset 1 FLOW_CONTROL_ERROR local');
   });
 });
 

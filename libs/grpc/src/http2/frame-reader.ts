@@ -1,4 +1,4 @@
-import { FRAME_HEADER_BYTES } from './frame.js';
+import { FRAME_HEADER_BYTES, FrameType } from './frame.js';
 
 /** Takes the frames; a class rather than a callback, so that the call is direct. */
 export interface FrameHandler {
@@ -25,6 +25,12 @@ export class FrameReader {
     private readonly handler: FrameHandler,
     private readonly maxFrameSize: number,
   ) {}
+
+  /** The frame that is cut by the end of the last chunk is part of a header block. */
+  get isWithinHeaders(): boolean {
+    const type = this.rest[3];
+    return this.restLength > 3 && (type === FrameType.HEADERS || type === FrameType.CONTINUATION);
+  }
 
   read(bytes: Buffer, from: number): void {
     let position = this.restLength > 0 ? this.completeRest(bytes, from) : from;

@@ -31,6 +31,10 @@ export class Receiver implements FrameHandler {
     return this.core.closed;
   }
 
+  get isReadingHeaders(): boolean {
+    return !this.core.closed && (this.headers.streamId !== 0 || this.frames.isWithinHeaders);
+  }
+
   receive(bytes: Uint8Array): void {
     const { core } = this;
     assert(!this.receiving, 'receive is not called from inside of an event');

@@ -194,7 +194,7 @@ function compareRange(
 }
 
 /** Compares everything that can be read. */
-export function compareAll(backend: Backend, model: Model): void {
+function compareAll(backend: Backend, model: Model): void {
   for (const name of TABLES) {
     compareRange(backend, model, name, '', undefined, Infinity);
     compareRange(backend, model, name, 'b', 'ÿ', Infinity);
@@ -213,11 +213,11 @@ export function compareAll(backend: Backend, model: Model): void {
   expect(part).toEqual(model.logRange(from, to));
 }
 
-/** What every backend does. */
-export function describeBackendContract(name: string, make: HarnessMaker): void {
+/** What every backend does. `runs` histories are tried for each property. */
+export function describeBackendContract(name: string, make: HarnessMaker, runs: number): void {
   describe(`${name} as a backend`, () => {
     const harnesses: BackendHarness[] = [];
-    const start = async (rowsMax: number): Promise<BackendHarness> => {
+    const start: HarnessMaker = async (rowsMax) => {
       const harness = await make(rowsMax);
       harnesses.push(harness);
       return harness;
@@ -225,116 +225,124 @@ export function describeBackendContract(name: string, make: HarnessMaker): void 
     afterEach(async () => {
       for (const harness of harnesses.splice(0)) await harness.dispose();
     });
+    describeProperties(make, runs);
+    describeDurability(start);
+    describeRules(start);
+  });
+}
 
-    it('reads what a plain map would hold, whatever lies in which layer', async () => {
-      await fc.assert(
-        fc.asyncProperty(
-          fc.array(step, { minLength: 20, maxLength: 150 }),
-          fc.integer({ min: 1, max: 25 }),
-          async (steps, rowsMax) => {
-            const harness = await start(rowsMax);
-            const runner = new Runner(harness);
-            await runner.run(steps);
-            compareAll(harness.backend, runner.model);
-            expect(harness.backend.applied).toEqual(runner.model.mark);
-          },
-        ),
-        { numRuns: 30 },
-      );
+const history = fc.array(step, { minLength: 20, maxLength: 150 });
+const generationRows = fc.integer({ min: 1, max: 25 });
+
+function describeProperties(make: HarnessMaker, runs: number): void {
+  const tryHistories = (check: (harness: BackendHarness, runner: Runner) => Promise<void>): Promise<void> =>
+    fc.assert(
+      fc.asyncProperty(history, generationRows, async (steps, rowsMax) => {
+        const harness = await make(rowsMax);
+        try {
+          const runner = new Runner(harness);
+          await runner.run(steps);
+          await check(harness, runner);
+        } finally {
+          await harness.dispose();
+        }
+      }),
+      { numRuns: runs },
+    );
+
+  it('reads what a plain map would hold, whatever lies in which layer', async () => {
+    await tryHistories((harness, { model }) => {
+      compareAll(harness.backend, model);
+      expect(harness.backend.applied).toEqual(model.mark);
+      return Promise.resolve();
     });
+  });
 
-    it('is after a crash exactly at one boundary that is flushed or later', async () => {
-      await fc.assert(
-        fc.asyncProperty(
-          fc.array(step, { minLength: 20, maxLength: 150 }),
-          fc.integer({ min: 1, max: 25 }),
-          async (steps, rowsMax) => {
-            const harness = await start(rowsMax);
-            const runner = new Runner(harness);
-            await runner.run(steps);
-            const flushed = harness.backend.flushed.index;
-            const survivor = await harness.reopen();
-            expect(survivor.applied.index).toBeGreaterThanOrEqual(flushed);
-            expect(survivor.flushed).toEqual(survivor.applied);
-            compareAll(survivor, runner.boundaries[survivor.applied.index]);
-          },
-        ),
-        { numRuns: 30 },
-      );
-    });
-
-    it('keeps everything that flush() promised', async () => {
-      const harness = await start(1000);
-      const { backend } = harness;
-      backend.put('head', 'kept', Buffer.from('1'));
-      backend.appendLog(7, 0, Buffer.from('row'));
-      backend.setApplied({ index: 5, term: 2 });
-      const durable = backend.flush();
-      backend.put('head', 'lost', Buffer.from('2'));
-      await harness.settle();
-      await durable;
-      expect(backend.flushed).toEqual({ index: 5, term: 2 });
-      expect(text(backend.get('head', 'lost'))).toBe('2');
+  it('is after a crash exactly at one boundary that is flushed or later', async () => {
+    await tryHistories(async (harness, { boundaries }) => {
+      const flushed = harness.backend.flushed.index;
       const survivor = await harness.reopen();
-      expect(survivor.applied).toEqual({ index: 5, term: 2 });
-      expect(text(survivor.get('head', 'kept'))).toBe('1');
-      expect(text(survivor.getLog(7, 0))).toBe('row');
-      expect(survivor.get('head', 'lost')).toBeUndefined();
+      expect(survivor.applied.index).toBeGreaterThanOrEqual(flushed);
+      expect(survivor.flushed).toEqual(survivor.applied);
+      compareAll(survivor, boundaries[survivor.applied.index]);
     });
+  });
+}
 
-    it('tells of each flush once, in order', async () => {
-      const harness = await start(2);
-      const marks: number[] = [];
-      harness.backend.onFlushed = (mark) => marks.push(mark.index);
-      for (let index = 1; index <= 5; index++) {
-        harness.backend.put('meta', 'a', Buffer.from([index]));
-        harness.backend.put('meta', 'b', Buffer.from([index]));
-        harness.backend.setApplied({ index, term: 1 });
-        await harness.settle();
-      }
-      expect(marks).toEqual([1, 2, 3, 4, 5]);
-      expect(harness.backend.stats.flushLagEntries).toBe(0);
-    });
+function describeDurability(start: HarnessMaker): void {
+  it('keeps everything that flush() promised', async () => {
+    const harness = await start(1000);
+    const { backend } = harness;
+    backend.put('head', 'kept', Buffer.from('1'));
+    backend.appendLog(7, 0, Buffer.from('row'));
+    backend.setApplied({ index: 5, term: 2 });
+    const durable = backend.flush();
+    backend.put('head', 'lost', Buffer.from('2'));
+    await harness.settle();
+    await durable;
+    expect(backend.flushed).toEqual({ index: 5, term: 2 });
+    expect(text(backend.get('head', 'lost'))).toBe('2');
+    const survivor = await harness.reopen();
+    expect(survivor.applied).toEqual({ index: 5, term: 2 });
+    expect(text(survivor.get('head', 'kept'))).toBe('1');
+    expect(text(survivor.getLog(7, 0))).toBe('row');
+    expect(survivor.get('head', 'lost')).toBeUndefined();
+  });
 
-    it('never writes a part of an entry', async () => {
-      const harness = await start(2);
-      const { backend } = harness;
-      backend.put('head', 'a', Buffer.from('1'));
-      backend.setApplied({ index: 1, term: 1 });
-      for (let at = 0; at < 10; at++) backend.put('head', `half of an entry ${at}`, Buffer.from('2'));
-      void backend.flush();
+  it('tells of each flush once, in order', async () => {
+    const harness = await start(2);
+    const marks: number[] = [];
+    harness.backend.onFlushed = (mark) => marks.push(mark.index);
+    for (let index = 1; index <= 5; index++) {
+      harness.backend.put('meta', 'a', Buffer.from([index]));
+      harness.backend.put('meta', 'b', Buffer.from([index]));
+      harness.backend.setApplied({ index, term: 1 });
       await harness.settle();
-      const survivor = await harness.reopen();
-      expect(survivor.count('head', '', undefined)).toBeLessThanOrEqual(1);
-    });
+    }
+    expect(marks).toEqual([1, 2, 3, 4, 5]);
+    expect(harness.backend.stats.flushLagEntries).toBe(0);
+  });
 
-    it('refuses what its callers must not do', async () => {
-      const harness = await start(1000);
-      const { backend } = harness;
-      backend.appendLog(3, 1, Buffer.from('row'));
-      expect(() => backend.appendLog(3, 1, Buffer.from('again'))).toThrow(/does not follow/);
-      expect(() => backend.appendLog(2, 9, Buffer.from('before'))).toThrow(/does not follow/);
-      expect(() => backend.getLog(1.5, 0)).toThrow(/safe integer/);
-      backend.setApplied({ index: 2, term: 2 });
-      expect(() => backend.setApplied({ index: 1, term: 2 })).toThrow(/never decreases/);
-      backend.put('head', 'a', Buffer.from('1'));
-      backend.scan('head', '', undefined, {}, () => {
-        expect(() => backend.put('head', 'b', Buffer.from('2'))).toThrow(/visit does not write/);
-      });
-      await backend.close();
-      await backend.close();
-      expect(() => backend.get('head', 'a')).toThrow(/closed backend/);
-      expect(() => backend.put('head', 'a', Buffer.from('1'))).toThrow(/closed backend/);
-    });
+  it('never writes a part of an entry', async () => {
+    const harness = await start(2);
+    const { backend } = harness;
+    backend.put('head', 'a', Buffer.from('1'));
+    backend.setApplied({ index: 1, term: 1 });
+    for (let at = 0; at < 10; at++) backend.put('head', `half of an entry ${at}`, Buffer.from('2'));
+    void backend.flush();
+    await harness.settle();
+    const survivor = await harness.reopen();
+    expect(survivor.count('head', '', undefined)).toBeLessThanOrEqual(1);
+  });
+}
 
-    it('stores what it was given, whatever the caller does with it later', async () => {
-      const harness = await start(1000);
-      const bytes = Buffer.from('before');
-      harness.backend.put('head', 'a', bytes);
-      harness.backend.appendLog(1, 0, bytes);
-      bytes.fill(0);
-      expect(text(harness.backend.get('head', 'a'))).toBe('before');
-      expect(text(harness.backend.getLog(1, 0))).toBe('before');
+function describeRules(start: HarnessMaker): void {
+  it('refuses what its callers must not do', async () => {
+    const harness = await start(1000);
+    const { backend } = harness;
+    backend.appendLog(3, 1, Buffer.from('row'));
+    expect(() => backend.appendLog(3, 1, Buffer.from('again'))).toThrow(/does not follow/);
+    expect(() => backend.appendLog(2, 9, Buffer.from('before'))).toThrow(/does not follow/);
+    expect(() => backend.getLog(1.5, 0)).toThrow(/safe integer/);
+    backend.setApplied({ index: 2, term: 2 });
+    expect(() => backend.setApplied({ index: 1, term: 2 })).toThrow(/never decreases/);
+    backend.put('head', 'a', Buffer.from('1'));
+    backend.scan('head', '', undefined, {}, () => {
+      expect(() => backend.put('head', 'b', Buffer.from('2'))).toThrow(/visit does not write/);
     });
+    await backend.close();
+    await backend.close();
+    expect(() => backend.get('head', 'a')).toThrow(/closed backend/);
+    expect(() => backend.put('head', 'a', Buffer.from('1'))).toThrow(/closed backend/);
+  });
+
+  it('stores what it was given, whatever the caller does with it later', async () => {
+    const harness = await start(1000);
+    const bytes = Buffer.from('before');
+    harness.backend.put('head', 'a', bytes);
+    harness.backend.appendLog(1, 0, bytes);
+    bytes.fill(0);
+    expect(text(harness.backend.get('head', 'a'))).toBe('before');
+    expect(text(harness.backend.getLog(1, 0))).toBe('before');
   });
 }

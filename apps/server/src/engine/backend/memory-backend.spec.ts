@@ -3,21 +3,25 @@ import { ManualClock } from '../platform/manual-clock.js';
 import { describeBackendContract } from './backend.contract.js';
 import { MemoryBackend, type PendingFlush } from './memory-backend.js';
 
-describeBackendContract('MemoryBackend', (rowsMax) => {
-  const pending: PendingFlush[] = [];
-  let turn = 0;
-  const options = { generationRowsMax: rowsMax, onFlush: (flush: PendingFlush) => pending.push(flush) };
-  const backend = new MemoryBackend(options);
-  return Promise.resolve({
-    backend,
-    settle: async () => {
-      while (pending.length > 0) pending.shift()?.complete();
-      await Promise.resolve();
-    },
-    reopen: () => Promise.resolve(backend.crash((candidates) => (turn += 7) % candidates.length)),
-    dispose: () => backend.close(),
-  });
-});
+describeBackendContract(
+  'MemoryBackend',
+  (rowsMax) => {
+    const pending: PendingFlush[] = [];
+    let turn = 0;
+    const options = { generationRowsMax: rowsMax, onFlush: (flush: PendingFlush) => pending.push(flush) };
+    const backend = new MemoryBackend(options);
+    return Promise.resolve({
+      backend,
+      settle: async () => {
+        while (pending.length > 0) pending.shift()?.complete();
+        await Promise.resolve();
+      },
+      reopen: () => Promise.resolve(backend.crash((candidates) => (turn += 7) % candidates.length)),
+      dispose: () => backend.close(),
+    });
+  },
+  40,
+);
 
 describe('MemoryBackend', () => {
   it('offers every boundary from the flushed one on as a state after a crash', async () => {

@@ -37,7 +37,7 @@ it('holds what a plain map holds, in order, also when leaves split and vanish', 
       }
       expect(map.get(from)).toBe(plain.get(from));
     }),
-    { numRuns: 60 },
+    { numRuns: 20 },
   );
 });
 

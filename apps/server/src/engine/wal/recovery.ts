@@ -78,6 +78,7 @@ class Recoverer {
   private readonly kept: KeptSegment[] = [];
   private tail: TailRecord[] = [];
   private bytes = 0;
+  private readBytes = 0;
 
   constructor(
     private readonly disk: Disk,
@@ -107,7 +108,7 @@ class Recoverer {
     const torn = this.judgeTail(source, last, scan, provenLsn);
     this.checkConnected();
     const report = { torn, segments: this.segments.length, bytes: this.bytes };
-    const log = { metadata: this.owner, ...this.replay.finish(), report };
+    const log = { metadata: this.owner, ...this.replay.finish(this.readBytes), report };
     return { log, segments: this.kept, proven: this.provenEnd(last.path, provenLsn, scan) };
   }
 
@@ -128,6 +129,7 @@ class Recoverer {
     });
     this.kept.push({ path: segment.path, sequence: segment.name.sequence, lastIndex });
     this.bytes += scan.offset;
+    this.readBytes += source.bytes.length;
     return scan;
   }
 

@@ -64,14 +64,37 @@ export class Replay {
   }
 
   /**
-   * The final state, with entries that own their bytes. The commit index is brought into the range that the log holds: a
-   * torn tail may have dropped entries that it counted, but those were never acknowledged.
+   * The final state. The commit index is brought into the range that the log holds: a torn tail may have dropped entries
+   * that it counted, but those were never acknowledged.
+   *
+   * Entries are views into the segments that were read, `readBytes` in all; when few of those bytes are left in use, the entries get
+   * bytes of their own, so that they do not keep all the rest in memory.
    */
-  finish(): Pick<RecoveredLog, 'hardState' | 'mark' | 'entries'> {
+  finish(readBytes: number): Pick<RecoveredLog, 'hardState' | 'mark' | 'entries'> {
     const { term, vote, commit } = this.hardState;
     const lastIndex = Math.max(this.lastIndex, this.mark.index);
     const clamped = Math.min(Math.max(commit, this.mark.index), lastIndex);
-    const entries = this.entries.map((entry) => ({ ...entry, data: entry.data.slice() }));
+    let usedBytes = 0;
+    for (const { data } of this.entries) usedBytes += data.length;
+    const entries = usedBytes * 2 < readBytes ? ownBytes(this.entries) : this.entries;
     return { hardState: { term, vote, commit: clamped }, mark: this.mark, entries };
   }
+}
+
+const slabBytes = 256 * 1024;
+
+/** Copies the data of entries into slabs: a buffer for each entry would cost more than the entry. */
+function ownBytes(entries: readonly Entry[]): Entry[] {
+  let slab = new Uint8Array(0);
+  let used = 0;
+  return entries.map(({ index, term, kind, data }) => {
+    if (used + data.length > slab.length) {
+      slab = new Uint8Array(Math.max(slabBytes, data.length));
+      used = 0;
+    }
+    const own = slab.subarray(used, used + data.length);
+    own.set(data);
+    used += data.length;
+    return { index, term, kind, data: own };
+  });
 }

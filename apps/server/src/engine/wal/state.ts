@@ -8,7 +8,7 @@ export interface WalMetadata {
 
 /**
  * The place where the log starts: everything up to `index` is held by a snapshot or by the backend. Entries of the
- * log follow from `index + 1`. A new log has the mark of index 0 and term 0, with the first members.
+ * log follow from `index + 1`. A new log has the mark of index 0 and term 0, without members.
  */
 export interface LogMark {
   readonly index: number;

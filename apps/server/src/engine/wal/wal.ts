@@ -147,7 +147,7 @@ export class Wal {
 
   /**
    * Says that everything up to `mark.index` is held elsewhere, durably: the log starts there when it is opened the next
-   * time. A mark above the last entry, or with another term than the entry at its index, replaces the log.
+   * time. A mark at the index of the last one replaces its configuration. A mark above the last entry, or with another term than the entry at its index, replaces the log.
    */
   saveMark(mark: LogMark, done?: Done): void {
     assert(mark.index >= this.markIndex, 'the mark never goes back');

@@ -116,6 +116,26 @@ describe('incidents', () => {
     expect(bench.hub.stats).toMatchObject({ watchers: 1, slowWatchers: 0 });
   });
 
+  it('17529: also when the compaction comes while a large revision is read, for a late watch and for a synced one', () => {
+    const keys = Array.from({ length: 40 }, (_, at) => `k${String(at).padStart(2, '0')}`);
+    for (const isLate of [true, false]) {
+      const bench = new WatchBench({ stepRows: 4, inlineChangesMax: 8 });
+      const client = bench.open();
+      if (!isLate) client.create({ key: bytes('k'), range_end: bytes('l') });
+      bench.put(...keys);
+      if (isLate) client.create({ key: bytes('k'), range_end: bytes('l'), start_revision: 2n });
+      bench.hub.runCatchUp(0);
+      expect(bench.hub.stats.pendingEvents).toBeGreaterThan(0);
+      // Half of revision 2 is still unread, and is removed now.
+      bench.put(...keys.slice(20));
+      bench.compact(3);
+      bench.catchUp();
+      expect(revisions(client)).toEqual([]);
+      expect(client.received.at(-1)).toMatchObject({ watch_id: 0n, canceled: true, compact_revision: 3n });
+      expect(bench.hub.stats).toMatchObject({ watchers: 0, slowWatchers: 0, pendingEvents: 0 });
+    }
+  });
+
   it('18089 and 19179: a watch from the compact revision sees the delete that happened there', () => {
     const bench = new WatchBench();
     bench.put('a');
