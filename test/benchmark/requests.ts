@@ -61,9 +61,11 @@ const shapes: readonly Shape[] = [
 export async function compareRequests(
   targets: Readonly<Record<TargetName, Target>>,
   effort: Effort,
+  nameContains: string,
 ): Promise<Comparison[]> {
   const results: Comparison[] = [];
-  for (const shape of shapes) results.push(await compareShape(targets, effort, shape));
+  const chosen = shapes.filter((shape) => shape.name.includes(nameContains));
+  for (const shape of chosen) results.push(await compareShape(targets, effort, shape));
   return results;
 }
 

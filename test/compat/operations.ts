@@ -16,8 +16,11 @@ export type Step =
       readonly request: etcdserverpb.WatchCreateRequest;
       readonly back: number | undefined;
     }
-  | { readonly kind: 'cancelWatch'; readonly watchId: bigint };
+  | { readonly kind: 'cancelWatch'; readonly watchId: bigint }
+  | { readonly kind: 'leases' }
+  | { readonly kind: 'progress' };
 
+const everythingAfter = Buffer.from([0]);
 const rangeEnds = ['', '', '', '\0', 'prefix', 'next', 'below'] as const;
 
 /** Draws steps over a small set of keys and leases, so that they meet each other often; a few are bad on purpose. */
@@ -39,7 +42,9 @@ export class StepSource {
     if (draw < 86) return { kind: 'timeToLive', ID: this.lease(), keys: this.chance.chance(0.7) };
     if (draw < 89)
       return { kind: 'compact', back: this.chance.below(12) - 2, physical: this.chance.chance(0.3) };
-    if (draw < 97) return this.watch();
+    if (draw < 96) return this.watch();
+    if (draw < 97) return { kind: 'leases' };
+    if (draw < 98) return { kind: 'progress' };
     return { kind: 'cancelWatch', watchId: BigInt(this.chance.below(8)) };
   }
 
@@ -65,7 +70,7 @@ export class StepSource {
         return Buffer.from(this.prefix, 'latin1');
       case '\0':
         // Everything from the key on would also show what other sequences wrote; both servers hold the same.
-        return Buffer.from([0]);
+        return everythingAfter;
       default:
         return Buffer.alloc(0);
     }
@@ -95,12 +100,15 @@ export class StepSource {
   private range(): etcdserverpb.RangeRequest {
     const key = this.key();
     const filtered = this.chance.chance(0.15);
+    const sort_target = this.chance.chance(0.3) ? this.chance.below(5) : 0;
+    const end = this.rangeEnd(key);
     return etcdserverpb.RangeRequest.fromPartial({
       key,
-      range_end: this.rangeEnd(key),
+      // etcd sorts up to twelve keys stably; the order of equals among more of them is left open.
+      range_end: sort_target !== 0 && end.equals(everythingAfter) ? Buffer.alloc(0) : end,
       limit: this.chance.chance(0.3) ? BigInt(this.chance.below(4)) : 0n,
       sort_order: this.chance.chance(0.3) ? this.chance.below(3) : 0,
-      sort_target: this.chance.chance(0.3) ? this.chance.below(5) : 0,
+      sort_target,
       serializable: this.chance.chance(0.3),
       keys_only: this.chance.chance(0.15),
       count_only: this.chance.chance(0.1),
@@ -113,7 +121,7 @@ export class StepSource {
     const key = this.key();
     const end = this.rangeEnd(key);
     // Not from the key on: that would end every sequence at the same empty store.
-    const range_end = end.length === 1 && end[0] === 0 ? Buffer.alloc(0) : end;
+    const range_end = end.equals(everythingAfter) ? Buffer.alloc(0) : end;
     return etcdserverpb.DeleteRangeRequest.fromPartial({ key, range_end, prev_kv: this.chance.chance(0.4) });
   }
 

@@ -6,6 +6,9 @@ interface Codec<T> {
   decode(bytes: Uint8Array): T;
 }
 
+/** Only a call that a server forgot ever waits this long; its outcome is then code 4. */
+const patienceMs = 15_000;
+
 /** What a call gave: the decoded response, or the status. */
 export type Outcome<T> = { readonly ok: T } | { readonly code: number; readonly message: string };
 
@@ -29,6 +32,7 @@ export class RpcClient {
         (message: Req) => Buffer.from(requestCodec.encode(message).finish()),
         (bytes: Buffer) => responseCodec.decode(bytes),
         request,
+        { deadline: Date.now() + patienceMs },
         (error: ServiceError | null, response?: Res) => {
           if (error !== null) resolve({ code: error.code, message: error.details });
           else resolve({ ok: response as Res });

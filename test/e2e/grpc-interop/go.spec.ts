@@ -13,6 +13,7 @@ describe.skipIf(!isInstalled('etcdctl'))('etcdctl as client of our server', () =
   let server: GrpcServer;
   let port: Port;
   const puts: string[] = [];
+  let onWatchCancelled = (): void => {};
 
   beforeAll(async () => {
     server = new GrpcServer();
@@ -36,13 +37,20 @@ describe.skipIf(!isInstalled('etcdctl'))('etcdctl as client of our server', () =
           const { key } = WatchRequest.decode(new Uint8Array(request)).request_union?.value as {
             key: Uint8Array;
           };
-          call.send(WatchResponse.encode(WatchResponse.fromPartial({ created: true })).finish());
-          const event = { type: 0, kv: { key, value: Buffer.from('seen') } };
-          call.send(WatchResponse.encode(WatchResponse.fromPartial({ events: [event] })).finish());
-          call.fail(GrpcStatus.PermissionDenied, 'etcdserver: permission denied');
+          call.send(
+            WatchResponse.encode(
+              WatchResponse.fromPartial({ header: { revision: 1n }, created: true }),
+            ).finish(),
+          );
+          const event = { type: 0, kv: { key: Buffer.from(key), value: Buffer.from('seen') } };
+          call.send(
+            WatchResponse.encode(
+              WatchResponse.fromPartial({ header: { revision: 2n }, events: [event] }),
+            ).finish(),
+          );
         },
         halfClose: () => {},
-        cancel: () => {},
+        cancel: () => onWatchCancelled(),
       }),
     });
     port = await openPort(nodeRuntime, {}, { http2: (pipe, head) => server.serve(pipe, head) });
@@ -67,9 +75,22 @@ describe.skipIf(!isInstalled('etcdctl'))('etcdctl as client of our server', () =
     expect(stderr).toContain('etcdserver: mvcc: required revision has been compacted');
   });
 
-  it('a stream', async () => {
-    const { stdout } = await etcdctl('watch', 'observed');
-    expect(stdout).toContain('PUT\nobserved\nseen\n');
+  it('a stream, and its end when the client dies', async () => {
+    const cancelled = new Promise<void>((resolve) => (onWatchCancelled = resolve));
+    const watching = spawn('etcdctl', [`--endpoints=127.0.0.1:${port.local.port}`, 'watch', 'observed']);
+    let printed = '';
+    await new Promise<void>((resolve, reject) => {
+      watching.stdout.on('data', (chunk: Buffer) => {
+        printed += chunk.toString();
+        if (printed === 'PUT\nobserved\nseen\n') resolve();
+      });
+      watching.once('exit', () =>
+        reject(new Error(`etcdctl ended and had printed ${JSON.stringify(printed)}`)),
+      );
+    });
+    watching.removeAllListeners('exit');
+    watching.kill('SIGKILL');
+    await cancelled;
   });
 });
 
@@ -117,9 +138,7 @@ describe.skipIf(!isInstalled('etcd'))('our channel as client of etcd', () => {
     folder.remove();
   });
 
-  async function range(
-    request: Parameters<typeof RangeRequest.fromPartial>[0],
-  ): Promise<InstanceType<never> | unknown> {
+  async function range(request: Parameters<typeof RangeRequest.fromPartial>[0]): Promise<unknown> {
     const { message } = await channel.unary(
       '/etcdserverpb.KV/Range',
       RangeRequest.encode(RangeRequest.fromPartial(request)).finish(),
@@ -157,12 +176,13 @@ describe.skipIf(!isInstalled('etcd'))('our channel as client of etcd', () => {
   it('a watch stream and its cancellation', async () => {
     const stream = channel.stream('/etcdserverpb.Watch/Watch');
     const values: string[] = [];
+    let put: Promise<void> = Promise.resolve();
     const seen = new Promise<void>((resolve) => {
       stream.onMessage = (message) => {
         const { created, events } = WatchResponse.decode(new Uint8Array(message));
         for (const { kv } of events) values.push(Buffer.from(kv?.value ?? []).toString());
         if (values.length === 3) resolve();
-        if (created) void putThrice();
+        if (created) put = putThrice();
       };
     });
     async function putThrice(): Promise<void> {
@@ -174,6 +194,7 @@ describe.skipIf(!isInstalled('etcd'))('our channel as client of etcd', () => {
     const create = { $case: 'create_request' as const, value: { key: Buffer.from('w') } };
     stream.send(WatchRequest.encode(WatchRequest.fromPartial({ request_union: create })).finish());
     await seen;
+    await put;
     expect(values).toEqual(['1', '2', '3']);
     const ended = new Promise<GrpcStatus | undefined>((resolve) => {
       stream.onEnd = (error) => resolve(error?.code);

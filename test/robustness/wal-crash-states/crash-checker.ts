@@ -51,7 +51,7 @@ export interface Violation {
 export interface Effort {
   /** Windows with at most this many combinations of lost and kept changes are tried in full; 4,096 is 12 changes. */
   readonly exhaustiveStates: number;
-  /** Random crash states for each larger window, with garbage, torn histories and sizes. */
+  /** Random crash states for each window: with garbage, and where not all combinations are tried also without. */
   readonly samples: number;
   /** Only every n-th moment. */
   readonly stride: number;
@@ -59,6 +59,8 @@ export interface Effort {
 
 export interface Tally {
   readonly crashStates: number;
+  /** How many of them were made with garbage. */
+  readonly garbageStates: number;
   readonly violations: readonly Violation[];
 }
 
@@ -73,17 +75,19 @@ export async function checkRun(
 ): Promise<Tally> {
   const violations: Violation[] = [];
   let crashStates = 0;
+  let garbageStates = 0;
   const known = run.states.map((_, n) => legalStates(run, n));
   for (let i = 0; i < run.moments.length; i += effort.stride) {
     const moment = run.moments[i]!;
     for (const [choices, model] of crashModels(moment, effort, i)) {
       crashStates++;
+      if (choices.includes('garbage')) garbageStates++;
       const what = await judge(moment, model, known, recover);
       if (what !== undefined) violations.push({ effect: moment.effect, choices, what });
-      if (violations.length >= 5) return { crashStates, violations };
+      if (violations.length >= 5) return { crashStates, garbageStates, violations };
     }
   }
-  return { crashStates, violations };
+  return { crashStates, garbageStates, violations };
 }
 
 /**
@@ -119,26 +123,32 @@ async function judge(
   return `found ${found}, which is not the outcome of ${moment.acknowledged} to ${moment.issued} updates`;
 }
 
-/** Everything lost, everything kept, the killed process; then all combinations or a sample. */
+/**
+ * The killed process, everything lost, everything kept; all combinations of lost and kept, or a sample where there are too many;
+ * and always a sample in which sectors that held nothing come back as garbage.
+ */
 function* crashModels(moment: Moment, effort: Effort, seed: number): Generator<[string, DiskModel]> {
   const { model } = moment;
   yield ['killed', model.clone()];
   yield ['all lost', model.crash(() => 0)];
   yield ['all kept', model.crash((options) => options - 1)];
+  if (model.pendingChanges === 0) return;
   let combinations = 1;
   model.crash((options) => {
     combinations *= options;
     return options - 1;
   });
-  if (combinations <= effort.exhaustiveStates) {
-    yield* allCrashes(model);
-    return;
-  }
+  const isExhaustive = combinations <= effort.exhaustiveStates;
+  if (isExhaustive) yield* allCrashes(model);
   for (let i = 0; i < effort.samples; i++) {
     const random = new SeededRandom(seed * 1000 + i);
     const bias = random.below(4);
     const choose: CrashChoice = (options) => (random.below(4) < bias ? options - 1 : random.below(options));
-    yield [`sample ${i}`, model.crash(choose, i % 2 === 0 ? random : undefined)];
+    const withGarbage = isExhaustive || i % 2 === 0;
+    yield [
+      `sample ${i}${withGarbage ? ' with garbage' : ''}`,
+      model.crash(choose, withGarbage ? random : undefined),
+    ];
   }
 }
 

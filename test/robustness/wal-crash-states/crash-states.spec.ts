@@ -6,17 +6,18 @@ import { recordRun } from './recorded-run.js';
 /** `CONCLAVE_FULL=1` tries everything; otherwise a fixed share that takes a few seconds. */
 const full = process.env['CONCLAVE_FULL'] === '1';
 const effort: Effort = full
-  ? { exhaustiveStates: 4096, samples: 60, stride: 1 }
-  : { exhaustiveStates: 16, samples: 4, stride: 1 };
+  ? { exhaustiveStates: 4096, samples: 30, stride: 1 }
+  : { exhaustiveStates: 8, samples: 3, stride: 1 };
 
 describe('every crash state of a recorded run', () => {
   it.each(full ? [1, 2, 3, 4, 5, 6, 7, 8] : [1, 2])(
     'recovers to a state at or after the last acknowledged update (seed %i)',
     async (seed) => {
       const run = await recordRun(full ? 200 : 40, seed);
-      const { crashStates, violations } = await checkRun(run, effort);
+      const { crashStates, garbageStates, violations } = await checkRun(run, effort);
       expect(violations).toEqual([]);
       expect(crashStates).toBeGreaterThan(run.moments.length * 3);
+      expect(garbageStates).toBeGreaterThan(run.moments.length);
     },
     full ? 3_600_000 : 60_000,
   );

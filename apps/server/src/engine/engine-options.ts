@@ -17,6 +17,8 @@ export interface EngineOptions {
   readonly electionMs: number;
   readonly limits: RequestLimits;
   readonly autoCompaction: AutoCompactionOptions;
+  /** History rows that a compaction looks at between two turns; 2,000 when not given. */
+  readonly compactionRowsPerSlice?: number | undefined;
   readonly watchProgressIntervalMs: number;
   /** Size that log segments are filled to ahead. */
   readonly walSegmentBytes: number;

@@ -1,3 +1,4 @@
+import type { ApplyResult } from './apply/apply-result.js';
 import type { Backend } from './backend/backend.js';
 import type { EngineOptions } from './engine-options.js';
 import type { Clock } from './platform/clock.js';
@@ -5,7 +6,7 @@ import type { Disk } from './platform/disk.js';
 import type { Logger } from './platform/logger.js';
 import type { Meter } from './platform/meter.js';
 import type { Random } from './platform/random.js';
-import type { ConfState } from './raft/message.js';
+import type { ConfState, Entry } from './raft/message.js';
 import type { RecoveredState } from './raft/raw-node.js';
 import { emptyHardState, type LogMark, type RecoveredLog } from './wal/state.js';
 import { Wal } from './wal/wal.js';
@@ -21,6 +22,11 @@ export interface EnginePlatform {
   openBackend(directory: string): Promise<Backend>;
   /** Takes the directory for this process alone; rejects when another one holds it. */
   lockDirectory(directory: string): Promise<DirectoryLock>;
+  /**
+   * Told of each entry when it was applied, in order, before watchers and its proposer are; again when it is applied
+   * anew after a restart. For whoever checks a member from outside; it must not call into the engine.
+   */
+  readonly onApplied?: (entry: Entry, result: ApplyResult) => void;
 }
 
 export interface DirectoryLock {

@@ -116,7 +116,7 @@ class RunningEngine implements Engine {
       progressIntervalMs: options.watchProgressIntervalMs,
       fragmentBytes: options.limits.maxRequestBytes + (512 << 10),
     });
-    this.compactor = new Compactor(store, backend, clock);
+    this.compactor = new Compactor(store, this.machine, backend, clock);
     this.expiry = new LeaseExpiry({
       replica: this.replica,
       lessor,
@@ -163,6 +163,7 @@ class RunningEngine implements Engine {
   }
 
   private start(): void {
+    this.machine.onApplied = this.platform.onApplied;
     this.machine.onChanges = (changes) => this.hub.notify(changes);
     this.machine.onCompacted = () => this.compactor.wake();
     this.hub.onWork = () => this.catchUpLater();

@@ -66,6 +66,19 @@ describe('mutex: acquire and release', () => {
     expect(world.store.keys()).toEqual([]);
   });
 
+  it('P12 a second release ends with the first one, not before the key is deleted', async () => {
+    const world = new FakeWorld();
+    const handle = await world.client().locks.mutex('m').acquire();
+    const arrive = world.store.delayRequest('txn');
+    const releases = [outcomeOf(handle.release()), outcomeOf(handle.release())];
+    await world.clock.settle();
+    expect(releases.map((release) => release.settled)).toEqual([false, false]);
+    arrive();
+    await world.clock.settle();
+    expect(releases.map((release) => release.settled)).toEqual([true, true]);
+    expect(world.store.keys()).toEqual([]);
+  });
+
   it("P12 never hides the error of the caller's function behind a failing release", async () => {
     const world = new FakeWorld();
     const result = outcomeOf(

@@ -52,6 +52,20 @@ describe('mutex: belief and time', () => {
     expect(handle.signal.aborted).toBe(true);
   });
 
+  it('P2 a grant that arrives after a stall longer than the TTL is no grant', async () => {
+    const world = new FakeWorld();
+    const client = world.client();
+    const session = await client.locks.session({ ttl: '3s' });
+    const answer = world.store.holdAnswer('txn');
+    const acquiring = outcomeOf(client.locks.mutex('m', { session }).acquire());
+    await world.clock.settle();
+    world.clock.stall(10_000);
+    answer();
+    await world.clock.settle();
+    expect(acquiring.value).toBeUndefined();
+    expect(acquiring.error).toMatchObject({ code: 'lease-expired', lossReason: 'lease-expired-local' });
+  });
+
   it('P3 is lost when the wall clock alone says that the term is over, as after a sleep of the machine', async () => {
     const world = new FakeWorld();
     const handle = await world.client().locks.mutex('m', { ttl: '10s' }).acquire();

@@ -25,7 +25,7 @@ export interface ServerCall {
 export interface UnaryCall extends ServerCall {
   /** Set by the method: the caller gave up (cancellation, deadline, lost connection). Called at most once. */
   onCancel: (() => void) | undefined;
-  /** Ends the call with one message and status OK. The bytes belong to the transport afterwards. Ignored when the call has ended. */
+  /** Ends the call with one message and status OK. The bytes must not change afterwards. Ignored when the call has ended. */
   respond(message: Uint8Array): void;
 }
 
@@ -34,8 +34,8 @@ export interface StreamCall extends ServerCall {
   /** Set by the method: a call that held back takes messages again. */
   onDrain: (() => void) | undefined;
   /**
-   * Queues one message; the bytes belong to the transport afterwards. False: the peer reads slower than we send, hold
-   * back until `onDrain`. Dropped when the call has ended.
+   * Queues one message; the bytes must not change afterwards (several calls may share them). False: the peer reads
+   * slower than we send, hold back until `onDrain`. Dropped when the call has ended.
    */
   send(message: Uint8Array): boolean;
   /** Sends the headers now instead of with the first message. Without effect once they were sent. */

@@ -152,6 +152,19 @@ describe('header blocks', () => {
     expect(blockOf(server, Buffer.concat([start, Buffer.of(0x80 | 66)]), 19).get('a')).toBe('1');
   });
 
+  it('that have begun and are not complete are visible, cut inside of a frame or between frames', () => {
+    const server = new Harness('server').handshake();
+    const reading = (...octets: Buffer[]): boolean => server.feed(...octets).connection.isReadingHeaders;
+    const request = wire.headers(1, wire.REQUEST, 0);
+    const rest = wire.frame(0x9, 4, 1);
+    expect(reading()).toBe(false);
+    expect(reading(request.subarray(0, 12))).toBe(true);
+    expect(reading(request.subarray(12))).toBe(true);
+    expect(reading(rest.subarray(0, 5))).toBe(true);
+    expect(reading(rest.subarray(5))).toBe(false);
+    expect(reading(wire.data(1, 'half of a frame').subarray(0, 14))).toBe(false);
+  });
+
   it('give all values of a name', () => {
     const server = new Harness('server').handshake();
     const block = blockOf(server, wire.block(...wire.REQUEST_FIELDS, 'k', '1', 'k', '2'), 1);

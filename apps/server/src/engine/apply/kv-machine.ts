@@ -66,7 +66,8 @@ export class KvMachine {
 
   /** @throws ProtocolError LeaseNotFound, KeyNotFound */
   put(put: PutArguments): KvEffect {
-    this.checkPut(put);
+    this.checkLease(put);
+    this.checkIgnored(put);
     const txn = this.store.begin(this.onLeaseChange);
     const body = this.putIn(txn, put);
     return this.finish(txn, body);
@@ -91,7 +92,8 @@ export class KvMachine {
   /** @throws ProtocolError LeaseNotFound, KeyNotFound, Compacted, FutureRev before anything was written */
   *txn(request: etcdserverpb.TxnRequest): Slices<KvEffect> {
     const path = this.choosePath(request);
-    this.checkPath(path);
+    this.checkPuts(path);
+    this.checkRanges(path);
     const txn = this.store.begin(this.onLeaseChange);
     const body = yield* this.runPath(txn, path);
     return this.finish(txn, body);
@@ -100,7 +102,8 @@ export class KvMachine {
   /** A transaction that changes nothing, evaluated on local state. @throws ProtocolError as `txn` */
   readTxn(request: etcdserverpb.TxnRequest): ApplyResult {
     const path = this.choosePath(request);
-    this.checkPath(path);
+    this.checkPuts(path);
+    this.checkRanges(path);
     return { error: undefined, revision: this.store.currentRevision, body: this.readPath(path) };
   }
 
@@ -125,8 +128,11 @@ export class KvMachine {
     return deleteRangeBody(cursor.deleted, cursor.previous);
   }
 
-  private checkPut(put: PutArguments): void {
-    if (put.lease !== 0n && !this.lessor.has(put.lease)) throw ProtocolError.of('LeaseNotFound');
+  private checkLease({ lease }: PutArguments): void {
+    if (lease !== 0n && !this.lessor.has(lease)) throw ProtocolError.of('LeaseNotFound');
+  }
+
+  private checkIgnored(put: PutArguments): void {
     if (!put.ignoreValue && !put.ignoreLease) return;
     if (this.store.head(put.key) === undefined) throw ProtocolError.of('KeyNotFound');
   }
@@ -141,12 +147,25 @@ export class KvMachine {
     return { succeeded, ops, nested };
   }
 
-  /** Everything that could fail is found here, before the first write: a transaction applies whole or not at all. */
-  private checkPath(path: Path): void {
+  /**
+   * With `checkRanges`: everything that could fail is found before the first write, so that a transaction applies whole
+   * or not at all. Which error is told when there are several is etcd's choice: puts before ranges, and of a put the
+   * missing key before the missing lease, other than outside of a transaction.
+   */
+  private checkPuts(path: Path): void {
     for (const [position, { request: op }] of path.ops.entries()) {
-      if (op?.$case === 'request_put') this.checkPut(putArguments(op.value));
+      if (op?.$case === 'request_txn') this.checkPuts(path.nested.get(position)!);
+      if (op?.$case !== 'request_put') continue;
+      const put = putArguments(op.value);
+      this.checkIgnored(put);
+      this.checkLease(put);
+    }
+  }
+
+  private checkRanges(path: Path): void {
+    for (const [position, { request: op }] of path.ops.entries()) {
+      if (op?.$case === 'request_txn') this.checkRanges(path.nested.get(position)!);
       if (op?.$case === 'request_range') this.store.checkRevision(rangeQuery(op.value).revision ?? 0);
-      if (op?.$case === 'request_txn') this.checkPath(path.nested.get(position)!);
     }
   }
 

@@ -29,6 +29,8 @@ export class StateMachine {
   readonly kv: KvMachine;
   /** Called with the changes of each revision, before the proposer is answered. */
   onChanges: ((changes: ChangeSet) => void) | undefined;
+  /** Called with every entry and its result, before anybody else learns of them. */
+  onApplied: ((entry: Entry, result: ApplyResult) => void) | undefined;
   /** Called when a compaction was applied; its work is still to be done, in slices. */
   onCompacted: (() => void) | undefined;
   private readonly putFields = new PutFields();
@@ -54,8 +56,19 @@ export class StateMachine {
     const effect = this.advance(entry);
     if (effect === undefined) return undefined;
     backend.setApplied({ index: entry.index, term: entry.term });
+    this.onApplied?.(entry, effect.result);
     if (effect.changes !== undefined && effect.changes.count > 0) this.onChanges?.(effect.changes);
     return effect.result;
+  }
+
+  /**
+   * Does a slice of what a compaction left to do, and ends a backend boundary with it, so that it becomes durable
+   * without waiting for a further entry; inside an entry that is applied in slices, that entry's end is the boundary.
+   */
+  compactSlice(rows: number): void {
+    const { backend, store } = this.parts;
+    store.compactSlice(rows);
+    if (this.running === undefined) backend.setApplied(backend.applied);
   }
 
   /** Calls back once the lease is gone, at once when it is gone already. */

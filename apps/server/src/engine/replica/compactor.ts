@@ -1,9 +1,10 @@
+import type { StateMachine } from '../apply/state-machine.js';
 import type { Backend } from '../backend/backend.js';
 import type { MvccStore } from '../mvcc/mvcc-store.js';
 import type { Clock } from '../platform/clock.js';
 
 /** History rows that one slice looks at: at 0.3 to 0.4 µs a row far below the 5 ms that a request may be delayed. */
-const rowsPerSlice = 2_000;
+const defaultRowsPerSlice = 2_000;
 
 /**
  * Does the work that a compaction leaves behind, slice by slice between turns, so that no request waits for it. The
@@ -16,8 +17,10 @@ export class Compactor {
 
   constructor(
     private readonly store: MvccStore,
+    private readonly machine: StateMachine,
     private readonly backend: Backend,
     private readonly clock: Clock,
+    private readonly rowsPerSlice = defaultRowsPerSlice,
   ) {}
 
   /** Goes on while there is something to do; call it after a compaction was applied, and at start. */
@@ -27,7 +30,7 @@ export class Compactor {
     this.clock.defer(() => {
       this.scheduled = false;
       if (this.stopped) return;
-      this.store.compactSlice(rowsPerSlice);
+      this.machine.compactSlice(this.rowsPerSlice);
       if (this.store.compactionPending) this.wake();
       else this.finished();
     });

@@ -14,6 +14,8 @@ import { Watcher } from './watcher.js';
 export type WatchAuthorizer = (request: etcdserverpb.WatchCreateRequest) => ProtocolError | undefined;
 
 const INVALID_ID = -1n;
+/** So many ids of compacted watches are remembered; a client that never cancels them must not fill the memory. */
+const COMPACTED_IDS_MAX = 1_000;
 const EMPTY_RANGE = 'mvcc: watcher range is empty';
 const DUPLICATE_ID = 'mvcc: duplicate watch ID provided on the WatchStream';
 
@@ -34,6 +36,8 @@ export class WatchStream {
   readonly outbox: Watcher[] = [];
   outboxCount = 0;
   private parked: Watcher[] = [];
+  /** As in etcd, the id of a watch that a compaction ended is taken until the caller cancels it. */
+  private readonly compactedIds = new Set<bigint>();
   private nextId = 0n;
   private progressTimer: Timer | undefined = undefined;
 
@@ -84,18 +88,18 @@ export class WatchStream {
       this.refuse(EMPTY_RANGE);
       return;
     }
-    if (request.watch_id !== 0n && this.watchers.has(request.watch_id)) {
+    if (request.watch_id !== 0n && this.isTaken(request.watch_id)) {
       this.refuse(DUPLICATE_ID);
       return;
     }
     this.add(request, bounds);
   }
 
-  /** Cancels a watch; an unknown id is ignored. */
+  /** Cancels a watch, also one that a compaction ended already; an unknown id is ignored. */
   cancel(id: bigint): void {
     const watcher = this.watchers.get(id);
-    if (watcher === undefined) return;
-    this.remove(watcher);
+    if (watcher !== undefined) this.remove(watcher);
+    else if (!this.compactedIds.delete(id)) return;
     this.sendControl({ id, canceled: true }, this.hub.store.currentRevision);
   }
 
@@ -145,6 +149,8 @@ export class WatchStream {
   /** Part of the hub: ends a watch whose next revision was compacted. */
   cancelCompacted(watcher: Watcher): void {
     this.remove(watcher);
+    this.compactedIds.add(watcher.id);
+    if (this.compactedIds.size > COMPACTED_IDS_MAX) this.forgetOldestCompacted();
     const { compactRevision } = this.hub.store;
     this.sendControl({ id: watcher.id, canceled: true, compactRevision }, 0);
   }
@@ -186,8 +192,19 @@ export class WatchStream {
   }
 
   private freeId(): bigint {
-    while (this.watchers.has(this.nextId)) this.nextId++;
+    while (this.isTaken(this.nextId)) this.nextId++;
     return this.nextId++;
+  }
+
+  private isTaken(id: bigint): boolean {
+    return this.watchers.has(id) || this.compactedIds.has(id);
+  }
+
+  private forgetOldestCompacted(): void {
+    for (const id of this.compactedIds) {
+      this.compactedIds.delete(id);
+      return;
+    }
   }
 
   private refuse(cancelReason: string): void {

@@ -1,0 +1,73 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { hasProgram, repositoryRoot } from '../members/member-process.js';
+import { measureMillionKeys } from './million-keys.js';
+import { comparisonTable, describeMachine, millionKeyTable } from './report.js';
+import { compareRequests, type Effort } from './requests.js';
+import { type Comparison } from './rounds.js';
+import { Target, type TargetName } from './target.js';
+import { compareWatch } from './watch.js';
+
+const usage = `npm run bench -- [options]
+  --only=requests,watch,keys   parts to run, default all
+  --shape=TEXT                 of the requests only shapes whose name contains this
+  --rounds=N                   alternating rounds per figure, default 5
+  --seconds=N                  length of a round, default 5
+  --keys=N                     keys of the memory part, default 1000000
+  --quick                      one short round of everything, to see that it works`;
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: 'requests,watch,keys' },
+    shape: { type: 'string', default: '' },
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '5' },
+    keys: { type: 'string', default: '1000000' },
+    quick: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+async function withTargets<T>(run: (targets: Record<TargetName, Target>) => Promise<T>): Promise<T> {
+  const targets = { conclave: await Target.create('conclave'), etcd: await Target.create('etcd') };
+  try {
+    await targets.conclave.start();
+    await targets.etcd.start();
+    return await run(targets);
+  } finally {
+    await targets.conclave.remove();
+    await targets.etcd.remove();
+  }
+}
+
+async function main(): Promise<void> {
+  const missing = ['etcd', 'h2load'].filter((program) => !hasProgram(program));
+  if (missing.length > 0)
+    throw new Error(`install these first: ${missing.join(', ')} (Debian: etcd-server, nghttp2-client)`);
+  const effort: Effort = values.quick
+    ? { rounds: 1, seconds: 1, warmUpSeconds: 1 }
+    : { rounds: Number(values.rounds), seconds: Number(values.seconds), warmUpSeconds: 2 };
+  const keys = values.quick ? 20_000 : Number(values.keys);
+  const parts = values.only.split(',');
+  const machine = describeMachine();
+  process.stdout.write(`${JSON.stringify(machine)}\n\n`);
+  const comparisons: Comparison[] = [];
+  if (parts.includes('requests')) {
+    comparisons.push(...(await withTargets((targets) => compareRequests(targets, effort, values.shape))));
+  }
+  if (parts.includes('watch'))
+    comparisons.push(await withTargets((targets) => compareWatch(targets, effort)));
+  if (comparisons.length > 0) process.stdout.write(`${comparisonTable(comparisons)}\n\n`);
+  const millionKeys = parts.includes('keys')
+    ? await withTargets((targets) => measureMillionKeys(targets, keys, effort.seconds))
+    : undefined;
+  if (millionKeys !== undefined) process.stdout.write(`${millionKeyTable(millionKeys)}\n`);
+  const folder = join(repositoryRoot, 'test/benchmark/results');
+  mkdirSync(folder, { recursive: true });
+  const result = { at: new Date().toISOString(), machine, effort, comparisons, millionKeys };
+  writeFileSync(join(folder, 'latest.json'), `${JSON.stringify(result, null, 2)}\n`);
+}
+
+if (values.help) process.stdout.write(`${usage}\n`);
+else await main();

@@ -1,0 +1,54 @@
+import { GrpcError, GrpcStatus } from '@conclave/grpc';
+import { type Operation, type Outcome, type Request } from '../history/operation.js';
+
+/** Answers that a member gives only after it looked at the request and did nothing. */
+const definite: readonly GrpcStatus[] = [
+  GrpcStatus.NotFound,
+  GrpcStatus.InvalidArgument,
+  GrpcStatus.FailedPrecondition,
+  GrpcStatus.OutOfRange,
+  GrpcStatus.ResourceExhausted,
+];
+
+/** Writes down what the clients of one history call and are answered, in one order. */
+export class Recorder {
+  readonly operations: Operation[] = [];
+  /** When a revision was first seen in an event. */
+  readonly arrivalMs = new Map<number, number>();
+  private place = 0;
+  private calls = 0;
+
+  /** A name for the next operation. */
+  nextId(): string {
+    return `op${++this.calls}`;
+  }
+
+  /** Runs one operation and records it; gives its outcome, never rejects. */
+  async run(
+    id: string,
+    request: Request,
+    call: () => Promise<Outcome & { kind: 'done' }>,
+  ): Promise<Outcome> {
+    const calledAt = ++this.place;
+    const sentMs = performance.now();
+    const outcome = await call().catch(outcomeOf);
+    this.operations.push({ id, request, calledAt, answeredAt: ++this.place, sentMs, outcome });
+    return outcome;
+  }
+
+  arrived(revision: number): void {
+    if (!this.arrivalMs.has(revision)) this.arrivalMs.set(revision, performance.now());
+  }
+
+  get acknowledged(): number {
+    return this.operations.filter(({ outcome }) => outcome.kind === 'done').length;
+  }
+}
+
+/** What an error tells of whether the operation took place. */
+function outcomeOf(error: unknown): Outcome {
+  if (!(error instanceof GrpcError)) throw error;
+  const reason = `${error.codeName}: ${error.message}`;
+  const isDefinite = error.notSent || definite.includes(error.code);
+  return { kind: isDefinite ? 'failed' : 'unknown', reason };
+}
