@@ -8,7 +8,7 @@ import { WatchClient } from './watch-client.js';
 const connections = 10;
 const watchesPerStream = 100;
 /** Puts that the writer keeps under way: it never waits for a single answer. */
-const putsInFlight = 8;
+const putsInFlight = 64;
 
 /**
  * Events delivered per second to 10 connections with one stream of 100 watches each, all on one key, while a writer puts
@@ -73,7 +73,10 @@ async function writeFor(put: () => Promise<number>, seconds: number, first: numb
   const end = performance.now() + seconds * 1000;
   let last = first;
   const lane = async (): Promise<void> => {
-    while (performance.now() < end) last = Math.max(last, await put());
+    while (performance.now() < end) {
+      const revision = await put();
+      last = Math.max(last, revision);
+    }
   };
   await Promise.all(Array.from({ length: putsInFlight }, lane));
   return last;

@@ -78,7 +78,8 @@ class Pair {
     await this.both((subject) => subject.begin());
     for (let at = 0; at < stepsPerSequence; at++) {
       const step = source.next();
-      const changesHistory = step.kind === 'compact' || step.kind === 'cancelWatch' || step.kind === 'progress';
+      const changesHistory =
+        step.kind === 'compact' || step.kind === 'cancelWatch' || step.kind === 'progress';
       if (changesHistory) await this.compareWatches(seed, trail);
       const [expected, answer] = await this.both((subject) => subject.run(step));
       trail.push(`${textOf(step)}\n    etcd: ${expected}\n    ours: ${answer}`);
@@ -96,7 +97,9 @@ class Pair {
     await this.both((subject) => subject.settle());
     const [expected, told] = [this.etcd.watchLogs(), this.ours.watchLogs()];
     if (expected === told) return;
-    expect.fail(`watches of sequence ${seed}:\n${trail.slice(-8).join('\n')}\netcd:\n${expected}\nours:\n${told}`);
+    expect.fail(
+      `watches of sequence ${seed}:\n${trail.slice(-8).join('\n')}\netcd:\n${expected}\nours:\n${told}`,
+    );
   }
 
   private end(): void {

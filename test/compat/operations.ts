@@ -175,7 +175,12 @@ export class StepSource {
     const key = this.key();
     return {
       kind: 'watch',
-      back: this.chance.chance(0.5) ? this.chance.below(16) - 3 : undefined,
+      // Far before the first revision is a negative one.
+      back: this.chance.chance(0.02)
+        ? 1_000_000
+        : this.chance.chance(0.5)
+          ? this.chance.below(16) - 3
+          : undefined,
       request: etcdserverpb.WatchCreateRequest.fromPartial({
         key,
         range_end: this.rangeEnd(key),

@@ -99,7 +99,12 @@ export class Subject {
       case 'grant':
         return this.unary('Lease/LeaseGrant', step.request, pb.LeaseGrantRequest, pb.LeaseGrantResponse);
       case 'revoke':
-        return this.unary('Lease/LeaseRevoke', { ID: step.ID }, pb.LeaseRevokeRequest, pb.LeaseRevokeResponse);
+        return this.unary(
+          'Lease/LeaseRevoke',
+          { ID: step.ID },
+          pb.LeaseRevokeRequest,
+          pb.LeaseRevokeResponse,
+        );
       case 'timeToLive':
         return this.timeToLive(step.ID, step.keys);
       case 'leases':
@@ -163,7 +168,12 @@ export class Subject {
   private async timeToLive(ID: bigint, keys: boolean): Promise<string> {
     const { LeaseTimeToLiveRequest, LeaseTimeToLiveResponse } = etcdserverpb;
     const path = '/etcdserverpb.Lease/LeaseTimeToLive';
-    const outcome = await this.client.call(path, { ID, keys }, LeaseTimeToLiveRequest, LeaseTimeToLiveResponse);
+    const outcome = await this.client.call(
+      path,
+      { ID, keys },
+      LeaseTimeToLiveRequest,
+      LeaseTimeToLiveResponse,
+    );
     if (!('ok' in outcome)) return describeOutcome(outcome);
     const { TTL } = outcome.ok;
     return describeOutcome({ ok: { ...outcome.ok, TTL: TTL > 0n ? 1n : TTL } });

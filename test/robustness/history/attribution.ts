@@ -34,7 +34,8 @@ export class Attribution {
     if (writers.size > 1) this.report(`revision ${revision} mixes the writes of ${[...writers].join(', ')}`);
     const [writer] = writers;
     const operation = this.byId.get(writer);
-    if (operation === undefined) return this.report(`revision ${revision} has a write of ${writer}, which was never called`);
+    if (operation === undefined)
+      return this.report(`revision ${revision} has a write of ${writer}, which was never called`);
     this.claim(operation, revision);
     this.compare(revision, this.expectedOf(operation, revision), events);
   }
@@ -78,10 +79,16 @@ export class Attribution {
     if (grant === undefined || grant.request.kind !== 'grant') return undefined;
     const unknown = this.unknownRevocations.get(lease);
     if (unknown !== undefined) return unknown;
-    this.compare(revision, this.model.attachedTo(lease).map((key) => deletion(key, revision)), events);
+    this.compare(
+      revision,
+      this.model.attachedTo(lease).map((key) => deletion(key, revision)),
+      events,
+    );
     const age = (this.history.arrivalMs.get(revision) ?? Infinity) - grant.sentMs;
     if (age < grant.request.ttlSeconds * 1_000) {
-      this.report(`lease ${lease} expired ${age} ms after it was asked for, of ${grant.request.ttlSeconds} s`);
+      this.report(
+        `lease ${lease} expired ${age} ms after it was asked for, of ${grant.request.ttlSeconds} s`,
+      );
     }
     return 'expiry';
   }
@@ -91,7 +98,8 @@ export class Attribution {
     const first = this.revisionOf.get(id);
     if (first !== undefined) this.report(`${id} took place twice, at revisions ${first} and ${revision}`);
     this.revisionOf.set(id, revision);
-    if (outcome.kind === 'failed') this.report(`${id} failed (${outcome.reason}), but took place at revision ${revision}`);
+    if (outcome.kind === 'failed')
+      this.report(`${id} failed (${outcome.reason}), but took place at revision ${revision}`);
     if (outcome.kind === 'done' && outcome.revision !== revision) {
       this.report(`${id} was acknowledged at revision ${outcome.revision}, but took place at ${revision}`);
     }
@@ -112,7 +120,9 @@ export class Attribution {
         return [...(removes ? [deletion(remove, revision)] : []), ...puts.map((key) => put(key, 0, 0n))];
       }
       case 'swap':
-        return (model.at(request.key)?.modRevision ?? 0) === request.expected ? [put(request.key, 0, 0n)] : [];
+        return (model.at(request.key)?.modRevision ?? 0) === request.expected
+          ? [put(request.key, 0, 0n)]
+          : [];
       case 'revoke':
         return model.attachedTo(request.lease).map((key) => deletion(key, revision));
       case 'read':

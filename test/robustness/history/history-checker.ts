@@ -38,7 +38,8 @@ function revisionsOf(log: readonly SeenEvent[], report: Report): Map<number, See
   let last = 1;
   for (const event of log) {
     const revision = event.modRevision;
-    if (revision !== last && revision !== last + 1) report(`the log goes from revision ${last} to ${revision}`);
+    if (revision !== last && revision !== last + 1)
+      report(`the log goes from revision ${last} to ${revision}`);
     last = revision;
     const events = revisions.get(revision);
     if (events === undefined) revisions.set(revision, [event]);
@@ -47,13 +48,20 @@ function revisionsOf(log: readonly SeenEvent[], report: Report): Map<number, See
   return revisions;
 }
 
-function checkAnswer(operation: Operation, attribution: Attribution, model: StoreModel, report: Report): void {
+function checkAnswer(
+  operation: Operation,
+  attribution: Attribution,
+  model: StoreModel,
+  report: Report,
+): void {
   const { id, request, outcome } = operation;
   if (outcome.kind !== 'done') return;
   const { revision } = outcome;
-  if (revision > model.revision) return report(`${id} was answered at revision ${revision}, which is not in the log`);
+  if (revision > model.revision)
+    return report(`${id} was answered at revision ${revision}, which is not in the log`);
   const made = attribution.revisionOf.get(id);
-  const lost = (): void => report(`${id} (${request.kind}) was acknowledged at revision ${revision}, but is not there`);
+  const lost = (): void =>
+    report(`${id} (${request.kind}) was acknowledged at revision ${revision}, but is not there`);
   switch (request.kind) {
     case 'put':
     case 'batch':
@@ -77,7 +85,9 @@ function checkAnswer(operation: Operation, attribution: Attribution, model: Stor
       return checkFound(operation, request.key, model, report);
     case 'revoke':
       if (model.all(revision).some(({ lease }) => lease === request.lease))
-        report(`${id} revoked lease ${request.lease} at revision ${revision}, but keys of it are still there`);
+        report(
+          `${id} revoked lease ${request.lease} at revision ${revision}, but keys of it are still there`,
+        );
       return;
     case 'grant':
       return;
@@ -95,7 +105,9 @@ function checkFound({ id, outcome }: Operation, key: string, model: StoreModel, 
 
 /** What was answered before a call lies at or before the revision of the call; before, when it writes. */
 function checkOrder(operations: readonly Operation[], attribution: Attribution, report: Report): void {
-  const answers = operations.filter(({ outcome }) => outcome.kind === 'done').sort((a, b) => a.answeredAt - b.answeredAt);
+  const answers = operations
+    .filter(({ outcome }) => outcome.kind === 'done')
+    .sort((a, b) => a.answeredAt - b.answeredAt);
   const calls = [...operations].sort((a, b) => a.calledAt - b.calledAt);
   let [next, reached, by] = [0, 0, ''];
   for (const { id, calledAt, outcome } of calls) {
@@ -108,12 +120,17 @@ function checkOrder(operations: readonly Operation[], attribution: Attribution, 
     const revision = made ?? (outcome.kind === 'done' ? outcome.revision : undefined);
     if (revision === undefined) continue;
     if (made === undefined ? revision < reached : revision <= reached)
-      report(`${id} has revision ${revision}, although ${by} had been answered at ${reached} before it was called`);
+      report(
+        `${id} has revision ${revision}, although ${by} had been answered at ${reached} before it was called`,
+      );
   }
 }
 
 function checkWatch(watch: WatchLog, log: readonly SeenEvent[], report: Report): void {
-  const expected = log.filter(({ key, modRevision }) => modRevision >= watch.from && watch.matches(key));
+  const { from, to = Infinity, matches } = watch;
+  const expected = log.filter(
+    ({ key, modRevision }) => modRevision >= from && modRevision <= to && matches(key),
+  );
   for (let place = 0; place < Math.max(expected.length, watch.events.length); place++) {
     const [wanted, got] = [expected[place], watch.events[place]];
     if (wanted !== undefined && got !== undefined && isSameEvent(wanted, got)) continue;

@@ -64,6 +64,8 @@ export interface WatchLog {
   readonly name: string;
   /** The revision from which it wanted everything. */
   readonly from: number;
+  /** The revision at which it stopped listening; by default it listened to the end. */
+  readonly to?: number;
   readonly matches: (key: string) => boolean;
   readonly events: readonly SeenEvent[];
 }

@@ -30,9 +30,7 @@ export class StoreModel {
 
   /** All keys as of `revision`, in order. */
   all(revision = this.revision): FoundKey[] {
-    return [...this.versionsByKey.keys()]
-      .sort()
-      .flatMap((key) => this.at(key, revision) ?? []);
+    return [...this.versionsByKey.keys()].sort().flatMap((key) => this.at(key, revision) ?? []);
   }
 
   /** The keys that a lease holds now, in order. */

@@ -56,12 +56,7 @@ export class MemberClient {
 
   compact(revision: number): Promise<etcdserverpb.CompactionResponse> {
     const request = { revision: BigInt(revision), physical: false };
-    return this.call(
-      'KV/Compact',
-      request,
-      etcdserverpb.CompactionRequest,
-      etcdserverpb.CompactionResponse,
-    );
+    return this.call('KV/Compact', request, etcdserverpb.CompactionRequest, etcdserverpb.CompactionResponse);
   }
 
   grant(ID: bigint, ttlSeconds: number): Promise<etcdserverpb.LeaseGrantResponse> {
@@ -101,16 +96,6 @@ export class MemberClient {
       etcdserverpb.LeaseTimeToLiveResponse,
     );
     return Number(TTL);
-  }
-
-  hashKv(revision: number): Promise<etcdserverpb.HashKVResponse> {
-    const request = { revision: BigInt(revision) };
-    return this.call(
-      'Maintenance/HashKV',
-      request,
-      etcdserverpb.HashKVRequest,
-      etcdserverpb.HashKVResponse,
-    );
   }
 
   async alarms(): Promise<etcdserverpb.AlarmType[]> {

@@ -24,11 +24,7 @@ export class Recorder {
   }
 
   /** Runs one operation and records it; gives its outcome, never rejects. */
-  async run(
-    id: string,
-    request: Request,
-    call: () => Promise<Outcome & { kind: 'done' }>,
-  ): Promise<Outcome> {
+  async run(id: string, request: Request, call: () => Promise<Outcome & { kind: 'done' }>): Promise<Outcome> {
     const calledAt = ++this.place;
     const sentMs = performance.now();
     const outcome = await call().catch(outcomeOf);

@@ -30,7 +30,7 @@ export class Watcher implements WatchLog {
   private resumeAt: number;
   private partial: SeenEvent[] = [];
   private stream: ClientStream | undefined;
-  private waiting: { revision: number; resolve: () => void }[] = [];
+  private waiting: { revision: number; resolve: () => void; reject: (error: Error) => void }[] = [];
 
   constructor(private readonly options: WatcherOptions) {
     this.resumeAt = options.from ?? 1;
@@ -78,10 +78,10 @@ export class Watcher implements WatchLog {
     this.send({ $case: 'progress_request', value: {} });
   }
 
-  /** Resolves when it has everything up to `revision`. */
+  /** Resolves when it has everything up to `revision`; rejects when the member ends it before. */
   until(revision: number): Promise<void> {
     if (this.reached >= revision) return Promise.resolve();
-    return new Promise((resolve) => this.waiting.push({ revision, resolve }));
+    return new Promise((resolve, reject) => this.waiting.push({ revision, resolve, reject }));
   }
 
   disconnect(): void {
@@ -97,6 +97,8 @@ export class Watcher implements WatchLog {
   private receive(response: etcdserverpb.WatchResponse): void {
     if (response.canceled) {
       this.cancelReason = `${response.cancel_reason} (compacted ${response.compact_revision})`;
+      const error = new Error(`watcher ${this.name} from ${this.resumeAt} was ended: ${this.cancelReason}`);
+      for (const { reject } of this.waiting.splice(0)) reject(error);
       return;
     }
     for (const event of response.events) this.partial.push(seenEvent(event));

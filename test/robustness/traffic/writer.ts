@@ -59,7 +59,10 @@ export class Writer {
   private batch(client: MemberClient): Promise<Outcome> {
     const { chance } = this.options;
     const start = chance.below(allKeys.length);
-    const drawn = Array.from({ length: 1 + chance.below(3) }, (_, i) => allKeys[(start + i) % allKeys.length]);
+    const drawn = Array.from(
+      { length: 1 + chance.below(3) },
+      (_, i) => allKeys[(start + i) % allKeys.length],
+    );
     const remove = chance.chance(0.5) ? allKeys[(start + drawn.length) % allKeys.length] : undefined;
     return this.run(client, { kind: 'batch', puts: drawn, remove });
   }

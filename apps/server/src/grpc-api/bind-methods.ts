@@ -65,6 +65,7 @@ function streamMethod(method: StreamMethod): StreamServerMethod {
 
 class OpenStream implements StreamHandler, ResponseStream {
   onDrain: (() => void) | undefined;
+  readonly sendFramed: ((chunk: Uint8Array, messages: number) => boolean) | undefined;
   private readonly requests: RequestStream;
 
   constructor(
@@ -72,6 +73,7 @@ class OpenStream implements StreamHandler, ResponseStream {
     private readonly call: StreamCall,
   ) {
     call.onDrain = () => this.onDrain?.();
+    this.sendFramed = call.takesFrames ? (chunk, messages) => call.sendFramed(chunk, messages) : undefined;
     this.requests = method.open(new GrpcContext(call), this);
   }
 

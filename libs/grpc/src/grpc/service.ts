@@ -38,6 +38,13 @@ export interface StreamCall extends ServerCall {
    * slower than we send, hold back until `onDrain`. Dropped when the call has ended.
    */
   send(message: Uint8Array): boolean;
+  /** Whether `sendFramed` may be used: not when this caller wants compressed messages. */
+  readonly takesFrames: boolean;
+  /**
+   * Queues several messages at once: `chunk` holds `messages` of them back to back, each behind its prefix of five
+   * octets, uncompressed. Otherwise as `send`.
+   */
+  sendFramed(chunk: Uint8Array, messages: number): boolean;
   /** Sends the headers now instead of with the first message. Without effect once they were sent. */
   sendHeaders(): void;
   /** Ends the call with status OK, after everything sent. Ignored when the call has ended. */

@@ -66,6 +66,19 @@ export class StreamServerCall extends BaseServerCall implements StreamCall {
     return connection.sendData(this.stream, sent, false, prefix);
   }
 
+  get takesFrames(): boolean {
+    return !this.route.isGzip;
+  }
+
+  sendFramed(chunk: Uint8Array, messages: number): boolean {
+    if (this.isDone) return true;
+    if (!this.stream.headersSent) this.sendHeaders();
+    const { stats } = this.route;
+    stats.messagesSent += messages;
+    stats.bytesSent += chunk.length - messages * prefixBytes;
+    return this.host.connection.sendData(this.stream, chunk, false);
+  }
+
   sendHeaders(): void {
     if (this.isDone || this.stream.headersSent) return;
     const headers = this.route.isGzip ? gzipResponseHeaders : responseHeaders;

@@ -26,6 +26,11 @@ export interface UnaryMethod {
 export interface ResponseStream {
   /** Queues one encoded message. False: the peer reads slower than we send, wait for `onDrain` before sending more. */
   send(message: Uint8Array): boolean;
+  /**
+   * Queues several messages at once; undefined when the transport cannot. `chunk` holds `messages` of them back to back,
+   * each behind gRPC's prefix of five bytes, and is not written again. Otherwise as `send`.
+   */
+  readonly sendFramed?: ((chunk: Uint8Array, messages: number) => boolean) | undefined;
   /** Ends the stream, with status OK when there is no error. Nothing may be sent afterwards. */
   end(error?: ProtocolError): void;
   /** Set by the method: called when a stream that held back accepts messages again. */

@@ -20,7 +20,11 @@ class WatchCall implements RequestStream {
     parts: RequestParts,
     private readonly responses: ResponseStream,
   ) {
-    this.stream = parts.hub.open({ send: (message) => responses.send(message) });
+    const { sendFramed } = responses;
+    this.stream = parts.hub.open({
+      send: (message) => responses.send(message),
+      ...(sendFramed === undefined ? {} : { sendFramed }),
+    });
     responses.onDrain = () => this.stream.drained();
   }
 

@@ -56,6 +56,41 @@ describe('creating a watch', () => {
     ]);
   });
 
+  it('keeps the id of a compacted watch taken until it is canceled, as etcd does', () => {
+    const bench = new WatchBench();
+    bench.put('a');
+    bench.put('a');
+    bench.compact(3);
+    const client = bench.open();
+    client.create({ key: bytes('a'), start_revision: 2n });
+    bench.catchUp();
+    client.create({ key: bytes('a') });
+    client.cancel(0n);
+    client.cancel(0n);
+    client.create({ key: bytes('a'), watch_id: 1n });
+    expect(shown(client)).toEqual([
+      '0 r3 created',
+      '0 r0 canceled compacted 3',
+      '1 r3 created',
+      '0 r3 canceled',
+      '-1 r3 created canceled (mvcc: duplicate watch ID provided on the WatchStream)',
+    ]);
+  });
+
+  it('forgets the ids of compacted watches that nobody cancels, after very many', () => {
+    const bench = new WatchBench();
+    bench.put('a');
+    bench.put('a');
+    bench.compact(3);
+    const client = bench.open();
+    for (let at = 0; at < 1_200; at++) client.create({ key: bytes('a'), start_revision: 2n });
+    bench.catchUp();
+    expect(shown(client)).toHaveLength(2_400);
+    client.cancel(0n);
+    client.cancel(1_199n);
+    expect(shown(client)).toEqual(['1199 r3 canceled']);
+  });
+
   it('watches everything for an empty key up to \\0, and from a key on for a range_end of \\0', () => {
     const bench = new WatchBench();
     const client = bench.open();

@@ -1,0 +1,74 @@
+import { type DiskEffect, type DiskFault } from '../../../apps/server/src/engine/platform/simulated-disk.js';
+import { type Fate } from './fate.js';
+import { type FaultProfile } from './profile.js';
+
+/** How often each kind of fault has happened: a run that wanted faults and had none says so. */
+export interface FaultCounts {
+  powerCuts: number;
+  kills: number;
+  syncErrors: number;
+  writeErrors: number;
+  shortWrites: number;
+  slowEffects: number;
+  flushErrors: number;
+  fullDisks: number;
+  stalls: number;
+  wallJumps: number;
+}
+
+export function noFaults(): FaultCounts {
+  return {
+    powerCuts: 0,
+    kills: 0,
+    syncErrors: 0,
+    writeErrors: 0,
+    shortWrites: 0,
+    slowEffects: 0,
+    flushErrors: 0,
+    fullDisks: 0,
+    stalls: 0,
+    wallJumps: 0,
+  };
+}
+
+/** The fate of every effect of the disk, by its number since the start of the run. */
+export class StorageFaults {
+  isCalm = false;
+  /** A write or a sync failed in the running process, which must stop. */
+  isFatal = false;
+
+  constructor(
+    private readonly fate: Fate,
+    private readonly profile: FaultProfile,
+    private readonly counts: FaultCounts,
+  ) {}
+
+  /** How long an effect takes, in ms. */
+  latencyOf(effect: number): number {
+    const usual = 0.02 + this.fate.below(400, 'latency', 0, effect) / 1000;
+    if (this.isCalm || !this.fate.chance(this.profile.slowEffectChance, 'slow', 0, effect)) return usual;
+    this.counts.slowEffects++;
+    return usual + this.fate.below(this.profile.slowEffectMs, 'slowness', 0, effect);
+  }
+
+  faultOf({ operation, length }: DiskEffect, effect: number): DiskFault | undefined {
+    if (this.isCalm) return undefined;
+    const { profile, fate } = this;
+    if (operation === 'sync' && fate.chance(profile.syncErrorChance, 'sync error', 0, effect)) {
+      this.counts.syncErrors++;
+      this.isFatal = true;
+      return { kind: 'error', code: 'EIO' };
+    }
+    if (operation !== 'write') return undefined;
+    if (fate.chance(profile.writeErrorChance, 'write error', 0, effect)) {
+      this.counts.writeErrors++;
+      this.isFatal = true;
+      return { kind: 'error', code: 'EIO' };
+    }
+    if (length !== undefined && length > 1 && fate.chance(profile.shortWriteChance, 'short write', 0, effect)) {
+      this.counts.shortWrites++;
+      return { kind: 'short', bytes: 1 + fate.below(length - 1, 'short length', 0, effect) };
+    }
+    return undefined;
+  }
+}
