@@ -32,7 +32,10 @@ describe.each(kinds)('errors of %s', (kind) => {
     await member?.remove();
   });
 
-  it.each(errorCases)('$name', async ({ path, bytes, ...row }: ErrorCase) => {
+  const asked = errorCases.filter(
+    ({ etcd34 }) => kind !== 'etcd' || etcd34 === undefined || etcd34.answer !== undefined,
+  );
+  it.each(asked)('$name', async ({ path, bytes, ...row }: ErrorCase) => {
     const expected = `${row.code}: ${row.message}`;
     const wanted = kind === 'etcd' && row.etcd34 !== undefined ? row.etcd34.answer : expected;
     expect(await send(path, bytes)).toBe(wanted);

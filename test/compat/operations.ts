@@ -40,11 +40,11 @@ export class StepSource {
     if (draw < 79) return { kind: 'grant', request: this.grant() };
     if (draw < 83) return { kind: 'revoke', ID: this.lease() };
     if (draw < 86) return { kind: 'timeToLive', ID: this.lease(), keys: this.chance.chance(0.7) };
-    if (draw < 89)
+    if (draw < 88)
       return { kind: 'compact', back: this.chance.below(12) - 2, physical: this.chance.chance(0.3) };
-    if (draw < 96) return this.watch();
-    if (draw < 97) return { kind: 'leases' };
-    if (draw < 98) return { kind: 'progress' };
+    if (draw < 95) return this.watch();
+    if (draw < 96) return { kind: 'leases' };
+    if (draw < 99) return { kind: 'progress' };
     return { kind: 'cancelWatch', watchId: BigInt(this.chance.below(8)) };
   }
 
@@ -179,7 +179,7 @@ export class StepSource {
       back: this.chance.chance(0.02)
         ? 1_000_000
         : this.chance.chance(0.5)
-          ? this.chance.below(16) - 3
+          ? this.chance.below(18) - 5
           : undefined,
       request: etcdserverpb.WatchCreateRequest.fromPartial({
         key,

@@ -1,4 +1,4 @@
-import { GrpcStatus } from '@conclave/grpc/status';
+import { type GrpcStatus } from '@conclave/grpc/status';
 import { protocolErrors, type ProtocolErrorName } from './errors.js';
 
 /**

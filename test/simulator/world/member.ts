@@ -88,7 +88,7 @@ export class Member {
     schedule.note(`process ${number} starts`);
     const clock = new SimulatedClock(schedule, () => this.wallOffsetMs, () => this.stall());
     const disk = new SimulatedDisk({
-      schedule: (effect, callback) => this.scheduleEffect(effect, callback),
+      schedule: (effect, callback) => this.scheduleEffect(number, effect, callback),
       random: fate.draw('disk', number),
       now: () => schedule.now,
       model: this.files,
@@ -105,7 +105,11 @@ export class Member {
     this.process = process;
     this.changedAt = schedule.now;
     disk.onEffect = (effect) => this.beforeEffect(process, effect);
-    disk.faultOf = () => this.faults.faultOf(this.current!, this.effects);
+    disk.faultOf = (effect) => {
+      const fault = this.faults.faultOf(effect, number);
+      if (fault?.kind === 'error') this.mustStop(process);
+      return fault;
+    };
     this.faults.isFatal = false;
     createEngine(this.options(), this.platform(process), new NoPeers()).then(
       (engine) => this.opened(process, engine),
@@ -171,8 +175,6 @@ export class Member {
     return (this.process?.disk.model ?? this.files).usedBytes;
   }
 
-  private current: DiskEffect | undefined;
-
   private nextCrash(isRestart: boolean): number {
     const { fate, profile } = this.parts;
     const { crashes, earlyCrashChance, crashSpread } = profile.faults;
@@ -191,18 +193,17 @@ export class Member {
     return fate.below(stallMs, 'stall time', 0, this.stalls);
   }
 
-  private scheduleEffect(effect: DiskEffect, callback: () => void): void {
+  private scheduleEffect(process: number, effect: DiskEffect, callback: () => void): void {
     const { operation, path, offset, length } = effect;
     const name = path.slice(path.lastIndexOf('/') + 1);
     const place = offset === undefined ? '' : ` at ${offset}`;
     const size = length === undefined ? '' : ` of ${length}`;
-    const latency = this.faults.latencyOf(this.effects + effect.number * 7);
+    const latency = this.faults.latencyOf(process, effect.number);
     this.parts.schedule.after(latency, `disk: ${operation} ${name}${place}${size}`, callback);
   }
 
   private beforeEffect(process: Process, effect: DiskEffect): void {
     this.effects++;
-    this.current = effect;
     if (this.effects < this.crashAt || process !== this.process) return;
     const { fate, profile } = this.parts;
     const isPower = fate.chance(profile.faults.powerShare, 'power', 0, this.effects);
@@ -292,10 +293,19 @@ export class Member {
       if (!this.faults.isCalm && fate.chance(profile.faults.flushErrorChance, 'flush error', 0, number)) {
         counts.flushErrors++;
         this.faults.isFatal = true;
+        this.mustStop(process);
         flush.fail(new Error('simulated: the flush failed'));
       } else {
         flush.complete();
       }
+    });
+  }
+
+  /** S3: after a failure of its storage a member stops at once; it never goes on. */
+  private mustStop(process: Process): void {
+    this.parts.schedule.after(2_000, 'the process must have stopped', () => {
+      if (process !== this.process) return;
+      this.parts.schedule.fail(new Violation('S3', 'the member goes on although its storage failed'));
     });
   }
 

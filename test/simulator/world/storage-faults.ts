@@ -31,7 +31,7 @@ export function noFaults(): FaultCounts {
   };
 }
 
-/** The fate of every effect of the disk, by its number since the start of the run. */
+/** The fate of every effect of the disk, by its process and its number in there. */
 export class StorageFaults {
   isCalm = false;
   /** A write or a sync failed in the running process, which must stop. */
@@ -44,30 +44,30 @@ export class StorageFaults {
   ) {}
 
   /** How long an effect takes, in ms. */
-  latencyOf(effect: number): number {
-    const usual = 0.02 + this.fate.below(400, 'latency', 0, effect) / 1000;
-    if (this.isCalm || !this.fate.chance(this.profile.slowEffectChance, 'slow', 0, effect)) return usual;
+  latencyOf(process: number, effect: number): number {
+    const usual = 0.02 + this.fate.below(400, 'latency', process, effect) / 1000;
+    if (this.isCalm || !this.fate.chance(this.profile.slowEffectChance, 'slow', process, effect)) return usual;
     this.counts.slowEffects++;
-    return usual + this.fate.below(this.profile.slowEffectMs, 'slowness', 0, effect);
+    return usual + this.fate.below(this.profile.slowEffectMs, 'slowness', process, effect);
   }
 
-  faultOf({ operation, length }: DiskEffect, effect: number): DiskFault | undefined {
+  faultOf({ operation, length, number: effect }: DiskEffect, process: number): DiskFault | undefined {
     if (this.isCalm) return undefined;
     const { profile, fate } = this;
-    if (operation === 'sync' && fate.chance(profile.syncErrorChance, 'sync error', 0, effect)) {
+    if (operation === 'sync' && fate.chance(profile.syncErrorChance, 'sync error', process, effect)) {
       this.counts.syncErrors++;
       this.isFatal = true;
       return { kind: 'error', code: 'EIO' };
     }
     if (operation !== 'write') return undefined;
-    if (fate.chance(profile.writeErrorChance, 'write error', 0, effect)) {
+    if (fate.chance(profile.writeErrorChance, 'write error', process, effect)) {
       this.counts.writeErrors++;
       this.isFatal = true;
       return { kind: 'error', code: 'EIO' };
     }
-    if (length !== undefined && length > 1 && fate.chance(profile.shortWriteChance, 'short write', 0, effect)) {
+    if (length !== undefined && length > 1 && fate.chance(profile.shortWriteChance, 'short write', process, effect)) {
       this.counts.shortWrites++;
-      return { kind: 'short', bytes: 1 + fate.below(length - 1, 'short length', 0, effect) };
+      return { kind: 'short', bytes: 1 + fate.below(length - 1, 'short length', process, effect) };
     }
     return undefined;
   }

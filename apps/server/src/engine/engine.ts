@@ -1,7 +1,6 @@
 import { etcdserverpb } from '@conclave/protocol';
 import { CommandKind } from './apply/command.js';
 import { StateMachine } from './apply/state-machine.js';
-import type { Backend } from './backend/backend.js';
 import type { EngineOptions } from './engine-options.js';
 import { Lessor } from './lease/lessor.js';
 import { MvccStore } from './mvcc/mvcc-store.js';

@@ -1,5 +1,5 @@
 import { ProtocolError } from '@conclave/protocol';
-import { CommandKind, encodeCommand, type Proposer } from '../apply/command.js';
+import { type CommandKind, encodeCommand, type Proposer } from '../apply/command.js';
 import type { StateMachine } from '../apply/state-machine.js';
 import type { Backend } from '../backend/backend.js';
 import { assert } from '../platform/assert.js';

@@ -1,4 +1,4 @@
-import { etcdserverpb, ProtocolError } from '@conclave/protocol';
+import { etcdserverpb, type ProtocolError } from '@conclave/protocol';
 import { rangeQuery } from '../apply/range-query.js';
 import { rangeBody } from '../apply/response-body.js';
 import { type RangeQuery, type RangeResult } from '../mvcc/range-query.js';
