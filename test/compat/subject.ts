@@ -250,15 +250,14 @@ export class Subject {
   }
 
   private keep(response: etcdserverpb.WatchResponse): void {
-    const id = response.watch_id.toString();
-    const lines = this.logs.get(id) ?? [];
-    this.logs.set(id, lines);
-    for (const event of response.events) {
-      // A watch of everything sees the sentinel too, before or after the sentinel's own watch does.
-      if (!sentinelKey.equals(event.kv!.key)) lines.push(textOf(event));
-    }
-    if (!response.canceled) return;
-    lines.push(`canceled compact_revision=${response.compact_revision} reason=${response.cancel_reason}`);
+    const { watch_id, canceled, compact_revision, cancel_reason } = response;
+    // A watch of everything sees the sentinel too, before or after the sentinel's own watch does.
+    const events = response.events.filter((event) => !sentinelKey.equals(event.kv!.key));
+    const lines = events.map((event) => textOf(event));
+    if (canceled) lines.push(`canceled compact_revision=${compact_revision} reason=${cancel_reason}`);
+    if (lines.length === 0) return;
+    const id = watch_id.toString();
+    this.logs.set(id, [...(this.logs.get(id) ?? []), ...lines]);
   }
 
   private wake(): void {

@@ -25,7 +25,7 @@ export function bindMethods(server: GrpcServer, methods: MethodTable): void {
 }
 
 /** A caller as the engine sees it; metadata is looked at only when asked for. */
-class GrpcContext implements RequestContext {
+class GrpcContext {
   constructor(private readonly call: ServerCall) {}
 
   get token(): string | undefined {
@@ -35,15 +35,26 @@ class GrpcContext implements RequestContext {
   get requireLeader(): boolean {
     return this.call.metadata.get('hasleader') === 'true';
   }
-
-  onCancel: (() => void) | undefined;
 }
 
-class UnaryContext extends GrpcContext {
-  constructor(call: UnaryCall) {
-    super(call);
-    call.onCancel = () => this.onCancel?.();
+/** What the engine sets as `onCancel` goes straight to the call, so that most calls need no function of their own. */
+class UnaryContext extends GrpcContext implements RequestContext {
+  constructor(private readonly unaryCall: UnaryCall) {
+    super(unaryCall);
   }
+
+  get onCancel(): (() => void) | undefined {
+    return this.unaryCall.onCancel;
+  }
+
+  set onCancel(callback: (() => void) | undefined) {
+    this.unaryCall.onCancel = callback;
+  }
+}
+
+/** The end of a streaming caller is told to its RequestStream. */
+class StreamContext extends GrpcContext implements RequestContext {
+  onCancel: (() => void) | undefined = undefined;
 }
 
 function unaryMethod(method: UnaryMethod): UnaryServerMethod {
@@ -74,7 +85,7 @@ class OpenStream implements StreamHandler, ResponseStream {
   ) {
     call.onDrain = () => this.onDrain?.();
     this.sendFramed = call.takesFrames ? (chunk, messages) => call.sendFramed(chunk, messages) : undefined;
-    this.requests = method.open(new GrpcContext(call), this);
+    this.requests = method.open(new StreamContext(call), this);
   }
 
   send(message: Uint8Array): boolean {

@@ -1,0 +1,208 @@
+import { etcdserverpb } from '@conclave/protocol';
+import {
+  type RequestStream,
+  type ResponseStream,
+} from '../../../apps/server/src/engine/requests/method.js';
+import { WatchCheck, type WatchedRange } from '../checks/watch-check.js';
+import { type Draw } from '../world/fate.js';
+import { type Profile } from '../world/profile.js';
+import { requestContext, type ClientParts } from './connection.js';
+import { rangeLabel } from './requests.js';
+
+const { NOPUT, NODELETE } = etcdserverpb.WatchCreateRequest_FilterType;
+
+/** What is open on the running process. */
+interface OpenStream {
+  readonly requests: RequestStream;
+  readonly responses: ResponseStream;
+  /** Answers on their way. */
+  readonly queue: Uint8Array[];
+  holdsBack: boolean;
+  isBroken: boolean;
+}
+
+/** One stream with a few watches. After every break it goes on where it was, at the revision after the last whole one. */
+export class WatchClient {
+  private readonly watches = new Map<bigint, WatchCheck>();
+  private stream: OpenStream | undefined;
+  private lastId = 0n;
+  private steps = 0;
+  private reads = 0;
+  private isDone = false;
+
+  constructor(
+    private readonly parts: ClientParts,
+    private readonly profile: Profile,
+    private readonly number: number,
+    private readonly resumeRevision: (next: number, headerRevision: number) => number,
+  ) {}
+
+  start(): void {
+    const { fate } = this.parts;
+    const count = 1 + fate.below(3, 'watches', this.number, 0);
+    for (let at = 0; at < count; at++) this.add();
+    this.later();
+  }
+
+  broken(): void {
+    const { stream } = this;
+    if (stream === undefined) return;
+    stream.isBroken = true;
+    this.stream = undefined;
+    for (const watch of this.watches.values()) watch.interrupted();
+  }
+
+  /** The member serves: all watches are made anew. */
+  reconnect(): void {
+    if (this.stream === undefined && this.parts.member.engine !== undefined) this.open();
+  }
+
+  /** No new watches from now on; those that are must become current. */
+  stop(): void {
+    this.isDone = true;
+  }
+
+  get delivered(): number {
+    let events = 0;
+    for (const watch of this.watches.values()) events += watch.events;
+    return events;
+  }
+
+  /** W10. */
+  checkCurrent(): void {
+    for (const watch of this.watches.values()) watch.checkCurrent();
+  }
+
+  private add(): void {
+    const id = ++this.lastId;
+    const draw = this.parts.fate.draw('watch', this.number, Number(id));
+    const range = drawRange(draw, this.profile);
+    const { revision } = this.parts.log.model;
+    const start = draw.pick([0, 1, Math.max(1, revision - draw.below(10)), revision + draw.below(8)]);
+    this.watches.set(id, new WatchCheck(this.parts.log, range, start));
+  }
+
+  private later(): void {
+    const { fate, schedule } = this.parts;
+    const pause = fate.below(800, 'watch pause', this.number, ++this.steps);
+    schedule.after(pause, `watch client ${this.number} is awake`, () => this.step());
+  }
+
+  private step(): void {
+    if (this.isDone) return;
+    this.later();
+    if (this.stream === undefined) return;
+    const draw = this.parts.fate.draw('watch step', this.number, this.steps);
+    const point = draw.next();
+    if (point < 0.25) this.stream.requests.message(progressRequest());
+    else if (point < 0.4) this.replaceOne(draw);
+  }
+
+  /** Cancels a watch and makes another one. */
+  private replaceOne(draw: Draw): void {
+    const id = draw.pick([...this.watches.keys()]);
+    this.watches.delete(id);
+    this.parts.schedule.note(`watch client ${this.number} cancels ${id}`);
+    const message = { request_union: { $case: 'cancel_request' as const, value: { watch_id: id } } };
+    this.stream!.requests.message(etcdserverpb.WatchRequest.encode(message).finish());
+    this.add();
+    this.create(this.lastId, this.watches.get(this.lastId)!);
+  }
+
+  private open(): void {
+    const { member, schedule } = this.parts;
+    const method = member.engine!.methods.get('/etcdserverpb.Watch/Watch');
+    if (method?.kind !== 'stream') throw new Error('Watch is a stream');
+    schedule.note(`watch client ${this.number} connects`);
+    const queue: Uint8Array[] = [];
+    const responses: ResponseStream = {
+      onDrain: undefined,
+      send: (message) => this.take(message),
+      end: () => {},
+    };
+    const requests = method.open(requestContext(), responses);
+    this.stream = { requests, responses, queue, holdsBack: false, isBroken: false };
+    for (const [id, watch] of [...this.watches]) this.create(id, watch);
+  }
+
+  private create(id: bigint, watch: WatchCheck): void {
+    const { stream } = this;
+    if (stream === undefined) return;
+    const { range } = watch;
+    const start = watch.resume(this.resumeRevision);
+    const label = rangeLabel(range.key, range.rangeEnd);
+    this.parts.schedule.note(`watch client ${this.number} watches ${label} from ${start} as ${id}`);
+    const value = etcdserverpb.WatchCreateRequest.fromPartial({
+      key: range.key,
+      range_end: range.rangeEnd,
+      start_revision: BigInt(start),
+      progress_notify: range.progress,
+      filters: [...(range.noPut ? [NOPUT] : []), ...(range.noDelete ? [NODELETE] : [])],
+      prev_kv: range.prevKv,
+      watch_id: id,
+    });
+    const message = { request_union: { $case: 'create_request' as const, value } };
+    stream.requests.message(etcdserverpb.WatchRequest.encode(message).finish());
+  }
+
+  /** The member sends: it arrives later, and the member is asked to wait when too much is on its way. */
+  private take(message: Uint8Array): boolean {
+    // The first answer may come within the opening of the stream.
+    const { stream } = this;
+    if (stream === undefined) throw new Error('an answer came before the stream was open');
+    stream.queue.push(message.slice());
+    if (stream.queue.length === 1) this.readLater(stream);
+    stream.holdsBack ||= stream.queue.length >= this.profile.watchBuffer;
+    return !stream.holdsBack;
+  }
+
+  private readLater(stream: OpenStream): void {
+    const { fate, schedule } = this.parts;
+    const isSlow = this.profile.watchBuffer < 8;
+    const number = ++this.reads;
+    const delay = fate.below(isSlow ? 30_000 : 2_000, 'watch network', this.number, number) / 1000;
+    schedule.after(delay, `watch client ${this.number} reads`, () => {
+      if (stream.isBroken) return;
+      this.read(etcdserverpb.WatchResponse.decode(stream.queue.shift()!));
+      if (stream.queue.length > 0) return this.readLater(stream);
+      if (!stream.holdsBack) return;
+      stream.holdsBack = false;
+      stream.responses.onDrain?.();
+    });
+  }
+
+  private read(response: etcdserverpb.WatchResponse): void {
+    const { watch_id: id } = response;
+    if (id === -1n) {
+      for (const watch of this.watches.values()) watch.progress(Number(response.header?.revision ?? 0n));
+      return;
+    }
+    const watch = this.watches.get(id);
+    if (watch === undefined) return;
+    watch.take(response);
+    if (!watch.wasCanceled) return;
+    // Its history is gone: another one takes its place, from where history begins.
+    this.watches.delete(id);
+    const successor = watch.successor();
+    this.watches.set(++this.lastId, successor);
+    this.create(this.lastId, successor);
+  }
+}
+
+function progressRequest(): Uint8Array {
+  const message = { request_union: { $case: 'progress_request' as const, value: {} } };
+  return etcdserverpb.WatchRequest.encode(message).finish();
+}
+
+function drawRange(draw: Draw, profile: Profile): WatchedRange {
+  const key = Buffer.from(`k${draw.below(profile.keys)}`);
+  const rangeEnd = draw.pick([Buffer.alloc(0), Buffer.from('\0'), Buffer.from('l')]);
+  return {
+    key,
+    rangeEnd,
+    prevKv: draw.chance(0.4),
+    noPut: draw.chance(0.1),
+    noDelete: draw.chance(0.1),
+    progress: draw.chance(0.4),
+  };
+}
