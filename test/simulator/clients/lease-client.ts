@@ -114,10 +114,9 @@ export class LeaseClient {
       onDrain: undefined,
       send: (message) => {
         const { TTL, ID } = etcdserverpb.LeaseKeepAliveResponse.decode(message);
-        const repliedAt = log.last;
         const delay = fate.below(2_000, 'renewal', this.number, this.steps) / 1000;
         schedule.after(delay, `lease client ${this.number} hears ${TTL} s of ${ID}`, () => {
-          if (member.generation === generation) this.renewed(id, TTL, { sentAt, floor, repliedAt });
+          if (member.generation === generation) this.renewed(id, TTL, { sentAt, floor, repliedAt: log.last });
         });
         return true;
       },

@@ -146,7 +146,8 @@ export class RequestSource {
   /** No key is put twice, nor put and deleted, in one branch. */
   private txn(depth = 0, keys = this.allKeys()): etcdserverpb.TxnRequest {
     const { draw } = this;
-    const half = draw.below(keys.length + 1);
+    // The outermost transaction writes; else it would be a read.
+    const half = draw.between(depth === 0 ? 1 : 0, keys.length);
     const branch = (): etcdserverpb.RequestOp[] => {
       const ops = keys.slice(0, half).slice(0, 3).map((key) => this.writeOf(key));
       if (draw.chance(0.5)) {
@@ -159,9 +160,7 @@ export class RequestSource {
       }
       return ops;
     };
-    const success = branch();
-    if (depth === 0 && !success.some(isWrite)) success.push(this.writeOf(keys[0]));
-    return TxnRequest.fromPartial({ compare: this.compares(), success, failure: branch() });
+    return TxnRequest.fromPartial({ compare: this.compares(), success: branch(), failure: branch() });
   }
 
   private allKeys(): Buffer[] {
@@ -195,8 +194,4 @@ export class RequestSource {
     const result = draw.pick([Result.EQUAL, Result.NOT_EQUAL, Result.GREATER, Result.LESS]);
     return { key: this.key(), range_end: this.end(), result, target, target_union };
   }
-}
-
-function isWrite({ request }: etcdserverpb.RequestOp): boolean {
-  return request?.$case === 'request_put' || request?.$case === 'request_delete_range';
 }

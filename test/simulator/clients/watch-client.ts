@@ -17,6 +17,7 @@ interface OpenStream {
   readonly responses: ResponseStream;
   /** Answers on their way. */
   readonly queue: Uint8Array[];
+  isReading: boolean;
   holdsBack: boolean;
   isBroken: boolean;
 }
@@ -121,7 +122,7 @@ export class WatchClient {
       end: () => {},
     };
     const requests = method.open(requestContext(), responses);
-    this.stream = { requests, responses, queue, holdsBack: false, isBroken: false };
+    this.stream = { requests, responses, queue, isReading: false, holdsBack: false, isBroken: false };
     for (const [id, watch] of [...this.watches]) this.create(id, watch);
   }
 
@@ -151,7 +152,7 @@ export class WatchClient {
     const { stream } = this;
     if (stream === undefined) throw new Error('an answer came before the stream was open');
     stream.queue.push(message.slice());
-    if (stream.queue.length === 1) this.readLater(stream);
+    if (!stream.isReading) this.readLater(stream);
     stream.holdsBack ||= stream.queue.length >= this.profile.watchBuffer;
     return !stream.holdsBack;
   }
@@ -160,10 +161,12 @@ export class WatchClient {
     const { fate, schedule } = this.parts;
     const isSlow = this.profile.watchBuffer < 8;
     const number = ++this.reads;
+    stream.isReading = true;
     const delay = fate.below(isSlow ? 30_000 : 2_000, 'watch network', this.number, number) / 1000;
     schedule.after(delay, `watch client ${this.number} reads`, () => {
       if (stream.isBroken) return;
       this.read(etcdserverpb.WatchResponse.decode(stream.queue.shift()!));
+      stream.isReading = false;
       if (stream.queue.length > 0) return this.readLater(stream);
       if (!stream.holdsBack) return;
       stream.holdsBack = false;

@@ -38,6 +38,8 @@ export class Schedule {
 
   /** Runs events until `isDone` or until `untilMs`. @throws what `fail` was called with, or an event threw. */
   async run(untilMs: number, isDone: () => boolean): Promise<boolean> {
+    // What was called since the last event comes before the next one.
+    await microtasksDone();
     for (;;) {
       if (this.failure !== undefined) throw this.failure as Error;
       if (isDone()) return true;

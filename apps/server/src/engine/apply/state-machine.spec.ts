@@ -1,72 +1,167 @@
-import { etcdserverpb } from '@conclave/protocol';
-import { describe, expect, it } from 'vitest';
+import { etcdserverpb, type ProtocolErrorName } from '@conclave/protocol';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { MemoryBackend } from '../backend/memory-backend.js';
 import { Lessor } from '../lease/lessor.js';
 import { MvccStore } from '../mvcc/mvcc-store.js';
 import { type ApplyResult } from './apply-result.js';
 import { CommandKind, encodeCommand } from './command.js';
-import { StateMachine } from './state-machine.js';
+import { encodeExpiry, StateMachine } from './state-machine.js';
 
-class Bench {
+const proposer = { member: 1n, boot: 1n };
+
+/** A state machine on a fresh store, fed with one command after the other. */
+class Machine {
   readonly backend = new MemoryBackend();
   readonly store = MvccStore.open(this.backend);
-  readonly machine = new StateMachine({
-    backend: this.backend,
-    store: this.store,
-    lessor: Lessor.recover(this.backend),
-  });
+  readonly lessor = Lessor.recover(this.backend);
+  readonly machine = new StateMachine({ backend: this.backend, store: this.store, lessor: this.lessor });
+  /** Slices that the last command took. */
+  slices = 0;
+  private index = 0;
 
-  put(put: Partial<etcdserverpb.PutRequest>): ApplyResult {
-    const request = etcdserverpb.PutRequest.fromPartial(put);
+  apply(kind: CommandKind, payload: Uint8Array, term = 1): ApplyResult {
+    const entry = {
+      index: ++this.index,
+      term,
+      kind: 'normal' as const,
+      data: encodeCommand(kind, proposer, this.index, payload),
+    };
+    this.slices = 1;
+    for (let result = this.machine.apply(entry); ; result = this.machine.apply(entry)) {
+      if (result !== undefined) return result;
+      this.slices++;
+      expect(this.backend.applied.index).toBe(entry.index - 1);
+    }
+  }
+
+  put(key: string, value = 'v', more: Partial<etcdserverpb.PutRequest> = {}): ApplyResult {
+    const request = etcdserverpb.PutRequest.fromPartial({
+      key: Buffer.from(key),
+      value: Buffer.from(value),
+      ...more,
+    });
     return this.apply(CommandKind.Put, etcdserverpb.PutRequest.encode(request).finish());
   }
 
-  txn(...puts: readonly Partial<etcdserverpb.PutRequest>[]): ApplyResult {
-    const request = etcdserverpb.TxnRequest.fromPartial({
-      success: puts.map((value) => ({
-        request: { $case: 'request_put', value: etcdserverpb.PutRequest.fromPartial(value) },
-      })),
-    });
-    return this.apply(CommandKind.Txn, etcdserverpb.TxnRequest.encode(request).finish());
+  grant(id: bigint): ApplyResult {
+    return this.apply(
+      CommandKind.LeaseGrant,
+      etcdserverpb.LeaseGrantRequest.encode({ ID: id, TTL: 10n }).finish(),
+    );
   }
 
-  compact(revision: bigint): ApplyResult {
-    const request = { revision, physical: false };
-    return this.apply(CommandKind.Compact, etcdserverpb.CompactionRequest.encode(request).finish());
+  alarm(action: number, alarm: number): ApplyResult {
+    return this.apply(
+      CommandKind.Alarm,
+      etcdserverpb.AlarmRequest.encode({ action, memberID: 1n, alarm }).finish(),
+    );
   }
 
-  apply(kind: CommandKind, payload: Uint8Array): ApplyResult {
-    const index = this.backend.applied.index + 1;
-    const data = encodeCommand(kind, { member: 1n, boot: 1n }, index, payload);
-    for (;;) {
-      const result = this.machine.apply({ index, term: 1, kind: 'normal', data });
-      if (result !== undefined) return result;
-    }
+  keys(): string[] {
+    return this.store.range({ bounds: { from: '', to: undefined, single: false } }).kvs.map((kv) => kv.key);
   }
 }
 
-const key = Buffer.from('a');
+const reason = (result: ApplyResult): ProtocolErrorName | undefined => result.error?.reason;
 
-describe('compaction in slices', () => {
-  it('is durable after a flush, without a further entry', async () => {
-    const bench = new Bench();
-    for (let at = 0; at < 4; at++) bench.put({ key, value: Buffer.from([at]) });
-    bench.compact(5n);
-    while (bench.store.compactionPending) bench.machine.compactSlice(2);
-    await bench.backend.flush();
-    const survivor = bench.backend.crash(() => 0);
-    expect(survivor.applied).toEqual({ index: 5, term: 1 });
-    const rows: number[] = [];
-    survivor.scanLog({ main: 0, sub: 0 }, undefined, (main) => void rows.push(main));
-    expect(rows).toEqual([5]);
+describe('StateMachine', () => {
+  let machine: Machine;
+  beforeEach(() => {
+    machine = new Machine();
   });
-});
 
-describe('a put whose key and lease are both missing', () => {
-  it('is told of the lease, as in etcd, and of the key inside a transaction', () => {
-    const bench = new Bench();
-    const put = { key, lease: 7n, ignore_value: true };
-    expect(bench.put(put).error?.message).toBe('etcdserver: requested lease not found');
-    expect(bench.txn(put).error?.message).toBe('etcdserver: key not found');
+  it('moves the applied mark with each entry, also with one that is refused or empty', () => {
+    expect(machine.put('a').revision).toBe(2);
+    expect(reason(machine.put('a', 'v', { lease: 7n }))).toBe('LeaseNotFound');
+    expect(machine.backend.applied).toEqual({ index: 2, term: 1 });
+    expect(machine.store.currentRevision).toBe(2);
+    machine.machine.apply({ index: 3, term: 2, kind: 'normal', data: new Uint8Array() });
+    expect(machine.backend.applied).toEqual({ index: 3, term: 2 });
+  });
+
+  it('refuses an entry out of order, and stops at one that it cannot read', () => {
+    const data = encodeCommand(CommandKind.Put, proposer, 1, new Uint8Array());
+    expect(() => machine.machine.apply({ index: 2, term: 1, kind: 'normal', data })).toThrow(
+      'entry 2 follows 0',
+    );
+    expect(() =>
+      machine.machine.apply({ index: 1, term: 1, kind: 'normal', data: new Uint8Array(3) }),
+    ).toThrow('shorter');
+  });
+
+  it('deletes the keys of a revoked lease in one revision and tells who waited', () => {
+    machine.grant(7n);
+    machine.put('b', 'v', { lease: 7n });
+    machine.put('a', 'v', { lease: 7n });
+    machine.put('c', 'v', { lease: 7n });
+    machine.put('c', 'v');
+    let revoked = 0;
+    machine.machine.whenRevoked(7n, () => revoked++);
+    const changed: string[] = [];
+    machine.machine.onChanges = (set) => changed.push(...set.changes.map((change) => change.key));
+    const result = machine.apply(
+      CommandKind.LeaseRevoke,
+      etcdserverpb.LeaseRevokeRequest.encode({ ID: 7n }).finish(),
+    );
+    expect(result.revision).toBe(6);
+    expect(changed).toEqual(['a', 'b']);
+    expect([machine.keys(), revoked]).toEqual([['c'], 1]);
+    machine.machine.whenRevoked(7n, () => revoked++);
+    expect(revoked).toBe(2);
+  });
+
+  it('lets an expiry count only in the term in which the clock ran out', () => {
+    machine.grant(7n);
+    machine.put('a', 'v', { lease: 7n });
+    machine.apply(CommandKind.LeaseExpire, encodeExpiry(1, 7n), 2);
+    expect(machine.keys()).toEqual(['a']);
+    machine.apply(CommandKind.LeaseExpire, encodeExpiry(2, 7n), 2);
+    expect(machine.keys()).toEqual([]);
+    expect(reason(machine.apply(CommandKind.LeaseExpire, encodeExpiry(2, 7n), 2))).toBeUndefined();
+  });
+
+  it('applies a huge delete in slices, as one revision, at the boundary of its entry', () => {
+    for (let first = 0; first < 2_500; first++) machine.put(`k/${String(first).padStart(5, '0')}`);
+    const before = machine.store.currentRevision;
+    const request = etcdserverpb.DeleteRangeRequest.fromPartial({
+      key: Buffer.from('k/'),
+      range_end: Buffer.from('k0'),
+    });
+    const result = machine.apply(
+      CommandKind.DeleteRange,
+      etcdserverpb.DeleteRangeRequest.encode(request).finish(),
+    );
+    expect(machine.slices).toBeGreaterThan(2);
+    expect(result.revision).toBe(before + 1);
+    expect(machine.keys()).toEqual([]);
+  });
+
+  it('refuses writes that grow under a NOSPACE alarm until it is disarmed, and everything under CORRUPT', () => {
+    const { ACTIVATE, DEACTIVATE } = etcdserverpb.AlarmRequest_AlarmAction;
+    const { NOSPACE, CORRUPT } = etcdserverpb.AlarmType;
+    machine.put('a');
+    machine.alarm(ACTIVATE, NOSPACE);
+    const remove = etcdserverpb.DeleteRangeRequest.encode(
+      etcdserverpb.DeleteRangeRequest.fromPartial({ key: Buffer.from('a') }),
+    ).finish();
+    expect([reason(machine.put('b')), reason(machine.grant(1n))]).toEqual(['NoSpace', 'NoSpace']);
+    expect(reason(machine.apply(CommandKind.DeleteRange, remove))).toBeUndefined();
+    machine.alarm(DEACTIVATE, NOSPACE);
+    expect(reason(machine.put('b'))).toBeUndefined();
+    machine.alarm(ACTIVATE, CORRUPT);
+    expect(reason(machine.apply(CommandKind.DeleteRange, remove))).toBe('Corrupt');
+  });
+
+  it('keeps members, alarms and the version over a reopening of its store', () => {
+    const member = etcdserverpb.Member.fromPartial({ ID: 5n, name: 'm', clientURLs: ['http://127.0.0.1:1'] });
+    machine.apply(CommandKind.MemberAttributes, etcdserverpb.Member.encode(member).finish());
+    machine.apply(CommandKind.ClusterVersion, Buffer.from('3.6.0'));
+    machine.alarm(etcdserverpb.AlarmRequest_AlarmAction.ACTIVATE, etcdserverpb.AlarmType.NOSPACE);
+    const { backend } = machine;
+    const parts = { backend, store: MvccStore.open(backend), lessor: Lessor.recover(backend) };
+    const { cluster } = new StateMachine(parts);
+    expect(cluster.members).toEqual([member]);
+    expect(cluster.version).toBe('3.6.0');
+    expect(cluster.isRaised(etcdserverpb.AlarmType.NOSPACE)).toBe(true);
   });
 });

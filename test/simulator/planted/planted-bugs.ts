@@ -1,0 +1,2 @@
+import { type PlantedBug } from './planted-bug.js';
+export const plantedBugs: readonly PlantedBug[] = [];
