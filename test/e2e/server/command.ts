@@ -40,11 +40,7 @@ export function runCommand(
 }
 
 /** Runs etcdctl against one endpoint. */
-export function runEtcdctl(
-  address: string,
-  args: readonly string[],
-  input?: string,
-): Promise<CommandResult> {
+export function runEtcdctl(address: string, args: readonly string[], input?: string): Promise<CommandResult> {
   return runCommand('etcdctl', [`--endpoints=${address}`, ...args], {
     input,
     environment: { ETCDCTL_API: '3' },

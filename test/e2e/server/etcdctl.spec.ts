@@ -2,8 +2,8 @@ import { etcdserverpb } from '@conclave/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { textOf } from '../../compat/answer-text.js';
 import { hasProgram, MemberProcess } from '../../members/member-process.js';
-import { RunningEtcdctl } from '../client/etcdctl.js';
 import { runEtcdctl } from './command.js';
+import { RunningCommand } from './running-command.js';
 
 /** What differs between any two members: ids, terms, addresses, durations. */
 function normalised(text: string): string {
@@ -96,7 +96,8 @@ describe.skipIf(!hasProgram('etcdctl') || !hasProgram('etcd'))('etcdctl', () => 
 
   it('does transactions that it reads from its input', async () => {
     await sameOutput('put txn/a 1');
-    const holds = 'value("txn/a") = "1"\nversion("txn/a") > "0"\n\nput txn/b yes\nget txn/a\n\nput txn/b no\n\n';
+    const holds =
+      'value("txn/a") = "1"\nversion("txn/a") > "0"\n\nput txn/b yes\nget txn/a\n\nput txn/b no\n\n';
     const fails = 'mod("txn/a") = "1"\n\nput txn/b yes\n\nput txn/b no\nget txn/b\ndel txn/a --prev-kv\n\n';
     const broken = 'create("txn/a") > "0"\n\nput txn/b 1\nput txn/b 2\n\n\n';
     for (const input of [holds, fails, broken]) await same((address) => told(address, ['txn'], input));
@@ -105,7 +106,12 @@ describe.skipIf(!hasProgram('etcdctl') || !hasProgram('etcd'))('etcdctl', () => 
   });
 
   it('watches from a revision, a prefix, and with previous values', async () => {
-    const script = [['put', 'w/a', '1'], ['put', 'w/b', '1'], ['put', 'w/a', '2'], ['del', 'w/a']];
+    const script = [
+      ['put', 'w/a', '1'],
+      ['put', 'w/b', '1'],
+      ['put', 'w/a', '2'],
+      ['del', 'w/a'],
+    ];
     const revisions = await same(async (address) => {
       const { stdout } = await runEtcdctl(address, ['put', 'w/first', '0', '-w', 'json']);
       for (const command of script) await told(address, command);
@@ -121,7 +127,7 @@ describe.skipIf(!hasProgram('etcdctl') || !hasProgram('etcd'))('etcdctl', () => 
 
   async function sameWatch(command: readonly string[], lines: number): Promise<void> {
     await same(async (address) => {
-      const watch = new RunningEtcdctl(address, ...command);
+      const watch = RunningCommand.etcdctl(address, ...command);
       const told = await watch.lines(lines);
       await watch.stop();
       return told.map(normalised).join('\n');
@@ -132,7 +138,7 @@ describe.skipIf(!hasProgram('etcdctl') || !hasProgram('etcd'))('etcdctl', () => 
     const answers = await same(async (address) => {
       const { stdout } = await runEtcdctl(address, ['put', 'progress/a', '1', '-w', 'json']);
       const { revision } = (JSON.parse(stdout.toString('utf8')) as { header: { revision: number } }).header;
-      const watch = new RunningEtcdctl(address, 'watch', '-i');
+      const watch = RunningCommand.etcdctl(address, 'watch', '-i');
       watch.write(`watch progress/a --rev=${revision}\n`);
       await watch.lines(3);
       watch.write('progress\n');
@@ -171,20 +177,20 @@ describe.skipIf(!hasProgram('etcdctl') || !hasProgram('etcd'))('etcdctl', () => 
     await same(async (address) => {
       const { stdout } = await runEtcdctl(address, ['lease', 'grant', '3']);
       const lease = /lease ([0-9a-f]+) granted/.exec(stdout.toString('utf8'))![1];
-      const keeper = new RunningEtcdctl(address, 'lease', 'keep-alive', lease);
+      const keeper = RunningCommand.etcdctl(address, 'lease', 'keep-alive', lease);
       await keeper.lines(2);
       await told(address, ['lease', 'revoke', lease]);
       const end = `lease ${lease} expired or revoked.`;
-      for (let count = 3; !keeper.output.includes(end); count++) await keeper.lines(count);
+      await keeper.says(end);
       return keeper.output.replaceAll(lease, 'LEASE').split('\n').slice(0, 1);
     });
   });
 
   it('passes a lock from one holder to the next', async () => {
     await same(async (address) => {
-      const first = new RunningEtcdctl(address, 'lock', 'mutex');
+      const first = RunningCommand.etcdctl(address, 'lock', 'mutex');
       const [held] = await first.lines(1);
-      const second = new RunningEtcdctl(address, 'lock', 'mutex');
+      const second = RunningCommand.etcdctl(address, 'lock', 'mutex');
       await bothHaveKeys(address, 'mutex/');
       expect(second.output).toBe('');
       await first.stop('SIGINT');
@@ -203,9 +209,9 @@ describe.skipIf(!hasProgram('etcdctl') || !hasProgram('etcd'))('etcdctl', () => 
 
   it('elects one of two candidates, and the other when it resigns', async () => {
     await same(async (address) => {
-      const first = new RunningEtcdctl(address, 'elect', 'office', 'one');
+      const first = RunningCommand.etcdctl(address, 'elect', 'office', 'one');
       const elected = await first.lines(2);
-      const second = new RunningEtcdctl(address, 'elect', 'office', 'two');
+      const second = RunningCommand.etcdctl(address, 'elect', 'office', 'two');
       await bothHaveKeys(address, 'office/');
       expect(second.output).toBe('');
       await first.stop('SIGINT');
@@ -217,7 +223,7 @@ describe.skipIf(!hasProgram('etcdctl') || !hasProgram('etcd'))('etcdctl', () => 
 
   /** Resolves when two keys were put under the prefix: the second one waits its turn. */
   async function bothHaveKeys(address: string, prefix: string): Promise<void> {
-    const watch = new RunningEtcdctl(address, 'watch', prefix, '--prefix', '--rev=1');
+    const watch = RunningCommand.etcdctl(address, 'watch', prefix, '--prefix', '--rev=1');
     await watch.lines(6);
     await watch.stop();
   }
@@ -260,7 +266,9 @@ describe.skipIf(!hasProgram('etcdctl') || !hasProgram('etcd'))('etcdctl', () => 
         const json = await runEtcdctl(address, ['endpoint', 'status', '-w', 'json']);
         const table = await runEtcdctl(address, ['endpoint', 'status', '-w', 'table']);
         const header = table.stdout.toString('utf8').split('\n')[1].replace(/\s+/g, ' ');
-        const [{ Status }] = JSON.parse(json.stdout.toString('utf8')) as [{ Status: Record<string, unknown> }];
+        const [{ Status }] = JSON.parse(json.stdout.toString('utf8')) as [
+          { Status: Record<string, unknown> },
+        ];
         return { header, Status };
       }),
     );
@@ -270,9 +278,13 @@ describe.skipIf(!hasProgram('etcdctl') || !hasProgram('etcd'))('etcdctl', () => 
     expect(ours.Status['version']).toMatch(/^3\.6\.\d+$/);
   });
 
-  it.runIf(process.env['CONCLAVE_FULL'] === '1')('passes the performance check', { timeout: 180_000 }, async () => {
-    const check = new RunningEtcdctl(members[1].address, 'check', 'perf', '--load=s');
-    await check.ended();
-    expect(check.output.split('\r').at(-1)).toMatch(/\nPASS\n$/);
-  });
+  it.runIf(process.env['CONCLAVE_FULL'] === '1')(
+    'passes the performance check',
+    { timeout: 180_000 },
+    async () => {
+      const check = RunningCommand.etcdctl(members[1].address, 'check', 'perf', '--load=s');
+      await check.ended();
+      expect(check.output.split('\r').at(-1)).toMatch(/\nPASS\n$/);
+    },
+  );
 });
