@@ -11,10 +11,13 @@ function normalised(text: string): string {
     .replace(/127\.0\.0\.1:\d+/g, 'ADDRESS')
     .replace(/"(cluster_id|member_id|raft_term)":\d+/g, '"$1":0')
     .replace(/"(ClusterID|MemberID|RaftTerm)" : \d+/g, '"$1" : 0')
-    .replace(/\b[0-9a-f]{15,16}\b/g, 'ID')
+    .replace(/\b[0-9a-f]{11,16}\b/g, 'ID')
     .replace(/("ID"\s?:\s?)\d+/g, '$10')
     .replace(/took = \S+/g, 'took = TIME')
-    .replace(/"took":"[^"]+"/g, '"took":"TIME"');
+    .replace(/"took":"[^"]+"/g, '"took":"TIME"')
+    .replace(/[\d.]+(µs|ms|s) \|/g, 'TIME |')
+    .replace(/ {2,}/g, ' ')
+    .replace(/-{3,}/g, '---');
 }
 
 describe.skipIf(!hasProgram('etcdctl') || !hasProgram('etcd'))('etcdctl', () => {

@@ -83,7 +83,8 @@ export class Model {
   private run(command: Command): string {
     switch (command.kind) {
       case 'put':
-        this.checkPut(command.request, this.revision);
+        this.checkLease(command.request);
+        this.checkKey(command.request, this.revision);
         return this.put(command.request);
       case 'delete':
         return this.delete(command.request);
@@ -171,21 +172,38 @@ export class Model {
     return succeeded ? request.success : request.failure;
   }
 
-  /** Refuses the whole transaction before anything is written. */
+  /** Refuses the whole transaction before anything is written: first for its puts, then for its ranges. */
   private check(request: etcdserverpb.TxnRequest, horizon: Horizon): void {
-    for (const { request: op } of this.taken(request, horizon.current)) {
-      if (op?.$case === 'request_put') this.checkPut(op.value, horizon.current);
-      if (op?.$case === 'request_txn') this.check(op.value, horizon);
-      if (op?.$case !== 'request_range') continue;
-      const reason = refusal(op.value.revision, horizon);
+    this.visit(request, horizon, ({ request: op }) => {
+      if (op?.$case !== 'request_put') return;
+      this.checkKey(op.value, horizon.current);
+      this.checkLease(op.value);
+    });
+    this.visit(request, horizon, ({ request: op }) => {
+      const reason = op?.$case === 'request_range' ? refusal(op.value.revision, horizon) : undefined;
       if (reason !== undefined) throw new Refused(reason);
+    });
+  }
+
+  /** Every operation that will be run, nested ones too. */
+  private visit(
+    request: etcdserverpb.TxnRequest,
+    horizon: Horizon,
+    look: (op: etcdserverpb.RequestOp) => void,
+  ): void {
+    for (const op of this.taken(request, horizon.current)) {
+      look(op);
+      if (op.request?.$case === 'request_txn') this.visit(op.request.value, horizon, look);
     }
   }
 
-  private checkPut(request: etcdserverpb.PutRequest, revision: number): void {
-    if (request.lease !== 0n && !this.leases.has(request.lease)) throw new Refused('LeaseNotFound');
+  private checkKey(request: etcdserverpb.PutRequest, revision: number): void {
     if (!request.ignore_value && !request.ignore_lease) return;
     if (this.history.at(request.key.toString('latin1'), revision) === undefined) throw new Refused('KeyNotFound');
+  }
+
+  private checkLease(request: etcdserverpb.PutRequest): void {
+    if (request.lease !== 0n && !this.leases.has(request.lease)) throw new Refused('LeaseNotFound');
   }
 
   private runTxn(request: etcdserverpb.TxnRequest, before: number): string {

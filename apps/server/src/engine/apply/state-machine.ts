@@ -49,10 +49,8 @@ export class StateMachine {
    */
   apply(entry: Entry): ApplyResult | undefined {
     const { backend } = this.parts;
-    assert(
-      entry.index === backend.applied.index + 1,
-      `entry ${entry.index} follows ${backend.applied.index}`,
-    );
+    const { index } = backend.applied;
+    if (entry.index !== index + 1) assert(false, `entry ${entry.index} follows ${index}`);
     const effect = this.advance(entry);
     if (effect === undefined) return undefined;
     backend.setApplied({ index: entry.index, term: entry.term });

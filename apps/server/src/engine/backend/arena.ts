@@ -231,7 +231,7 @@ function readRecord(
     if (kind === PUT) visitor.put(table, key, new Uint8Array(memory, start + key.length, length));
     else visitor.delete(table, key);
   } else {
-    assert(kind === APPEND_LOG || kind === DELETE_LOG, `no record of kind ${kind}`);
+    assert(kind === APPEND_LOG || kind === DELETE_LOG, 'a redo record has a known kind');
     const main = words[word + 4] * 0x1_0000_0000 + words[word + 3];
     const start = at + LOG_HEADER_BYTES;
     end = start + length;

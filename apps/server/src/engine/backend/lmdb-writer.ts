@@ -90,7 +90,7 @@ export class LmdbWriter {
         position[0] = main;
         position[1] = sub;
         const isLast: unknown = log.putSync(position, this.copy(row), APPEND);
-        assert(isLast !== false, `log position ${main}/${sub} follows those of the file`);
+        assert(isLast !== false, 'log positions follow those of the file');
       },
       deleteLog: (main, sub) => {
         position[0] = main;

@@ -78,7 +78,6 @@ export class MemoryBackend implements Backend {
   private open: Undo[] = [];
   private openRows = 0;
   private openBytes = 0;
-  private usedBytes = 0;
   private ageTimer: Timer | undefined = undefined;
   private inFlight: AppliedMark | undefined = undefined;
   private wantsFlush = false;
@@ -93,6 +92,8 @@ export class MemoryBackend implements Backend {
     private readonly options: MemoryBackendOptions = {},
     private readonly state: State = emptyState(),
     mark: AppliedMark = NOTHING,
+    /** Keys and values of all rows of `state`. */
+    private usedBytes = 0,
   ) {
     this.appliedMark = mark;
     this.flushedMark = mark;
@@ -123,13 +124,13 @@ export class MemoryBackend implements Backend {
 
   put(table: Table, key: ByteString, value: Uint8Array): void {
     this.beginWrite();
-    this.note(table, key, this.state.tables[table].set(key, new Uint8Array(value)), value.length);
+    this.note(table, key, this.state.tables[table].set(key, new Uint8Array(value)), value);
   }
 
   delete(table: Table, key: ByteString): void {
     this.beginWrite();
     const before = this.state.tables[table].delete(key);
-    if (before !== undefined) this.note(table, key, before, 0);
+    if (before !== undefined) this.note(table, key, before, undefined);
   }
 
   appendLog(main: number, sub: number, row: Uint8Array): void {
@@ -137,14 +138,14 @@ export class MemoryBackend implements Backend {
     const key = encodeLogKey(main, sub);
     assert(key > this.lastLogKey, `log position ${main}/${sub} does not follow the last one`);
     this.lastLogKey = key;
-    this.note(undefined, key, this.state.log.set(key, new Uint8Array(row)), row.length);
+    this.note(undefined, key, this.state.log.set(key, new Uint8Array(row)), row);
   }
 
   deleteLog(main: number, sub: number): void {
     this.beginWrite();
     const key = encodeLogKey(main, sub);
     const before = this.state.log.delete(key);
-    if (before !== undefined) this.note(undefined, key, before, 0);
+    if (before !== undefined) this.note(undefined, key, before, undefined);
   }
 
   setApplied(mark: AppliedMark): void {
@@ -230,15 +231,15 @@ export class MemoryBackend implements Backend {
     assert(Number.isInteger(chosen) && chosen >= 0 && chosen < candidates.length, `no candidate ${chosen}`);
     this.revert(this.open);
     for (let at = this.steps.length - 1; at >= chosen; at--) this.revert(this.steps[at].undo);
-    return new MemoryBackend(options, this.state, candidates[chosen]);
+    return new MemoryBackend(options, this.state, candidates[chosen], this.usedBytes);
   }
 
   private revert(undo: readonly Undo[]): void {
     for (let at = undo.length - 1; at >= 0; at--) {
       const { table, key, before } = undo[at];
       const rows = table === undefined ? this.state.log : this.state.tables[table];
-      if (before === undefined) rows.delete(key);
-      else rows.set(key, before);
+      const after = before === undefined ? rows.delete(key) : rows.set(key, before);
+      this.usedBytes += sizeOf(key, before) - sizeOf(key, after);
     }
   }
 
@@ -285,12 +286,12 @@ export class MemoryBackend implements Backend {
     table: Table | undefined,
     key: ByteString,
     before: Uint8Array | undefined,
-    bytes: number,
+    after: Uint8Array | undefined,
   ): void {
     this.open.push({ table, key, before });
     this.openRows++;
-    this.openBytes += key.length + bytes;
-    this.usedBytes += bytes - (before?.length ?? 0) + (before === undefined ? key.length : 0);
+    this.openBytes += key.length + (after?.length ?? 0);
+    this.usedBytes += sizeOf(key, after) - sizeOf(key, before);
   }
 
   private onAge(): void {
@@ -333,6 +334,10 @@ export class MemoryBackend implements Backend {
     this.onFlushed?.(mark);
     if (this.wantsFlush) this.startFlush();
   }
+}
+
+function sizeOf(key: ByteString, row: Uint8Array | undefined): number {
+  return row === undefined ? 0 : key.length + row.length;
 }
 
 function emptyState(): State {

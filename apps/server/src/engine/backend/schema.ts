@@ -44,11 +44,8 @@ export function oddRowKey(table: number, key: ByteString): ByteString {
 export const SUB_MAX = 0xffff_ffff;
 
 export function assertLogPosition(main: number, sub: number): void {
-  assert(Number.isSafeInteger(main) && main >= 0, `main revision ${main} is not a safe integer from 0`);
-  assert(
-    Number.isInteger(sub) && sub >= 0 && sub <= SUB_MAX,
-    `sub revision ${sub} is not an unsigned 32-bit integer`,
-  );
+  assert(Number.isSafeInteger(main) && main >= 0, 'a main revision is a safe integer from 0');
+  assert(Number.isInteger(sub) && sub >= 0 && sub <= SUB_MAX, 'a sub revision is an unsigned 32-bit integer');
 }
 
 /** The log key of a position as a byte string. */

@@ -57,6 +57,8 @@ export class Replica {
   private sequence = 0;
   private turnScheduled = false;
   private stopped = false;
+  /** The store cannot keep up with what is applied; looked at once per tick. */
+  private isBehind = false;
   private leadingTerm: number | undefined;
   private currentTerm: number;
   private currentLeader: MemberId = 0n;
@@ -124,7 +126,7 @@ export class Replica {
   /** Proposes one command. `done` is called once: with the result after it was applied, or with why there is none. */
   propose(kind: CommandKind, payload: Uint8Array, done: ProposalDone): void {
     if (this.stopped) return done(ProtocolError.of('Stopped'), undefined);
-    if (this.proposals.bytes > this.options.proposalBytesMax) {
+    if (this.isBehind || this.proposals.bytes > this.options.proposalBytesMax) {
       return done(ProtocolError.of('RequestTooManyRequests'), undefined);
     }
     const command = encodeCommand(kind, this.parts.proposer, ++this.sequence, payload);
@@ -169,6 +171,7 @@ export class Replica {
       const now = this.parts.clock.now();
       this.proposals.expire(now);
       this.reads.expire(now);
+      this.isBehind = this.parts.backend.stats.mustPushBack;
       this.guard(() => this.parts.raft.tick());
       this.tickLater();
       this.scheduleTurn();
@@ -228,16 +231,20 @@ export class Replica {
     const { machine, raft, clock } = this.parts;
     const until = clock.now() + applySliceMs;
     let applied = 0;
+    let last = 0;
     while (this.toApplyFrom < this.toApply.length) {
       const entry = this.toApply[this.toApplyFrom];
       const result = machine.apply(entry);
       if (result === undefined) break;
       this.toApplyFrom++;
-      this.proposals.settle(entry.index, entry.term, result);
-      raft.applied(entry.index);
+      last = entry.index;
+      this.proposals.settle(last, entry.term, result);
       if ((++applied & 31) === 0 && clock.now() >= until) break;
     }
-    if (applied > 0) this.reads.applied(this.parts.backend.applied.index);
+    if (applied > 0) {
+      raft.applied(last);
+      this.reads.applied(last);
+    }
     if (this.toApplyFrom === this.toApply.length) {
       this.toApply.length = 0;
       this.toApplyFrom = 0;
