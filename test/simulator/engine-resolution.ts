@@ -3,7 +3,11 @@ type Resolve = (specifier: string, context: object) => Promise<{ url: string }>;
 const sources = '/apps/server/src/';
 
 /** A module hook for built files: what they import from the server's sources is in the server's `dist`. */
-export function resolve(specifier: string, context: { parentURL?: string }, next: Resolve): Promise<{ url: string }> {
+export function resolve(
+  specifier: string,
+  context: { parentURL?: string },
+  next: Resolve,
+): Promise<{ url: string }> {
   const at = specifier.indexOf(sources);
   const parent = context.parentURL ?? '';
   const tests = parent.lastIndexOf('/test/dist/');

@@ -32,7 +32,12 @@ export class FinalChecks {
     const isRoomy = (): boolean => !log.model.isOutOfSpace;
     await this.within('R11', 'the alarm is disarmed', 20_000, isRoomy);
     const bound = ttlMs + electionMs + 4_000;
-    await this.within('E2', 'all leases that nobody renews have run out', bound, () => log.model.leases.size === 0);
+    await this.within(
+      'E2',
+      'all leases that nobody renews have run out',
+      bound,
+      () => log.model.leases.size === 0,
+    );
     await this.pause(2_000);
     for (const client of watchClients) client.checkCurrent();
     await this.compareHistory();

@@ -3,7 +3,8 @@ import { type RunResult } from './run.js';
 
 /** One line for one seed. */
 export function lineOf(result: RunResult, wallMs: number): string {
-  const { seed, hash, answers, entries, watchEvents, expiries, crashes, faults, virtualMs, violation } = result;
+  const { seed, hash, answers, entries, watchEvents, expiries, crashes, faults, virtualMs, violation } =
+    result;
   const happened = Object.entries(faults).filter(([, count]) => (count as number) > 0);
   return [
     `seed ${seed}`,

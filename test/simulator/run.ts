@@ -18,6 +18,10 @@ import { Violation } from './world/violation.js';
 
 export interface RunOptions {
   readonly planted?: PlantedBug | undefined;
+  /** Parts of the profile that are not to be drawn. */
+  readonly profile?: Partial<Profile> | undefined;
+  /** The effect of the disk at which the first crash comes. */
+  readonly crashAt?: number | undefined;
   /** Gets every line of the trace. */
   readonly print?: ((line: string) => void) | undefined;
 }
@@ -33,6 +37,8 @@ export interface RunResult {
   readonly watchEvents: number;
   readonly expiries: number;
   readonly crashes: number;
+  /** Effects of the disk. */
+  readonly effects: number;
   readonly faults: FaultCounts;
   readonly virtualMs: number;
   readonly violation: Violation | undefined;
@@ -63,16 +69,31 @@ class Run {
 
   constructor(seed: number, options: RunOptions) {
     const fate = (this.fate = new Fate(seed));
-    const profile = (this.profile = drawProfile(fate));
+    const profile = (this.profile = { ...drawProfile(fate), ...options.profile });
     const { log, counts } = this;
     this.trace = new Trace(options.print);
     const schedule = (this.schedule = new Schedule(fate, this.trace, profile.shufflesTies));
     log.compactsByItself = profile.autoCompactionMs > 0;
-    this.member = new Member({ fate, schedule, profile, log, counts, planted: options.planted });
+    this.member = new Member({
+      fate,
+      schedule,
+      profile,
+      log,
+      counts,
+      planted: options.planted,
+      crashAt: options.crashAt,
+    });
     this.leaseCheck = new LeaseCheck(schedule, slackOf(profile), electionMs);
     log.leaseWatcher = this.leaseCheck;
     const takeOperation = (): boolean => this.operations++ < profile.operations;
-    const parts: ClientParts = { fate, schedule, member: this.member, log, oracle: this.oracle, takeOperation };
+    const parts: ClientParts = {
+      fate,
+      schedule,
+      member: this.member,
+      log,
+      oracle: this.oracle,
+      takeOperation,
+    };
     const range = (count: number): number[] => Array.from({ length: count }, (_, at) => at + 1);
     const around = this.surroundings();
     this.kvClients = range(profile.kvClients).map((at) => new KvClient(parts, profile, around, at));
@@ -80,7 +101,9 @@ class Run {
       (at) => new LeaseClient(parts, profile, this.book, this.leaseCheck, 10 + at),
     );
     const resume = options.planted?.resumeRevision ?? ((next: number): number => next);
-    this.watchClients = range(profile.watchClients).map((at) => new WatchClient(parts, profile, 20 + at, resume));
+    this.watchClients = range(profile.watchClients).map(
+      (at) => new WatchClient(parts, profile, 20 + at, resume),
+    );
     this.operator = new Connection(parts, 30);
   }
 
@@ -95,7 +118,11 @@ class Run {
     schedule.note('nothing breaks any more');
     member.calmDown();
     for (const client of [...this.leaseClients, ...this.watchClients]) client.stop();
-    const final = new FinalChecks({ ...this, operator: this.operator, ttlMs: this.profile.leaseTtlSecondsMax * 1000 });
+    const final = new FinalChecks({
+      ...this,
+      operator: this.operator,
+      ttlMs: this.profile.leaseTtlSecondsMax * 1000,
+    });
     await final.run();
   }
 
@@ -158,7 +185,8 @@ class Run {
   private disarm(): void {
     const { member, log, schedule } = this;
     const [alarm] = log.model.alarms.values();
-    if (alarm !== undefined && member.engine !== undefined) this.operator.call(disarmRequest(alarm), () => {});
+    if (alarm !== undefined && member.engine !== undefined)
+      this.operator.call(disarmRequest(alarm), () => {});
     if (!member.faults.isCalm || alarm !== undefined) {
       schedule.after(1_500, 'the operator looks', () => this.disarm());
     }
@@ -195,6 +223,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     watchEvents: run.watchClients.reduce((sum, client) => sum + client.delivered, 0),
     expiries: leaseCheck.expiries,
     crashes: member.crashes,
+    effects: member.effects,
     faults: counts,
     virtualMs: schedule.now,
     violation,

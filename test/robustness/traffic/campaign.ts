@@ -47,6 +47,8 @@ export class Campaign {
     const { chance } = traffic;
     const running = traffic.connect(member.clientPort);
     if (this.options.compacts && chance.chance(0.7)) running.push(traffic.compact(member.clientPort));
+    // Mostly the clock runs from when traffic flows; else the kill comes while the member is still warming up.
+    if (chance.chance(0.6)) await within(traffic.recorder.moreAcknowledged(20), 'the first answers');
     await delay(this.options.roundMs(chance, round));
     // Now and then it is asked to stop, which must not lose or repeat anything either.
     await member.stop(chance.chance(0.15) ? 'SIGTERM' : 'SIGKILL');

@@ -98,6 +98,19 @@ export class MemberClient {
     return Number(TTL);
   }
 
+  /** Renews a lease once. Gives its new TTL in seconds; 0 when there is no such lease. */
+  keepAlive(ID: bigint): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const stream = this.channel.stream('/etcdserverpb.Lease/LeaseKeepAlive');
+      stream.onMessage = (message) => {
+        resolve(Number(etcdserverpb.LeaseKeepAliveResponse.decode(message).TTL));
+        stream.cancel();
+      };
+      stream.onEnd = (error) => reject(error ?? new Error('the stream ended without an answer'));
+      stream.send(etcdserverpb.LeaseKeepAliveRequest.encode({ ID }).finish());
+    });
+  }
+
   async alarms(): Promise<etcdserverpb.AlarmType[]> {
     const request = etcdserverpb.AlarmRequest.fromPartial({});
     const { alarms } = await this.call(

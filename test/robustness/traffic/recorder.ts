@@ -15,6 +15,9 @@ export class Recorder {
   readonly operations: Operation[] = [];
   /** When a revision was first seen in an event. */
   readonly arrivalMs = new Map<number, number>();
+  /** Operations that were answered with success. */
+  acknowledged = 0;
+  private waiting: { acknowledged: number; resolve: () => void }[] = [];
   private place = 0;
   private calls = 0;
 
@@ -29,6 +32,7 @@ export class Recorder {
     const sentMs = performance.now();
     const outcome = await call().catch(outcomeOf);
     this.operations.push({ id, request, calledAt, answeredAt: ++this.place, sentMs, outcome });
+    if (outcome.kind === 'done') this.countAcknowledged();
     return outcome;
   }
 
@@ -36,8 +40,18 @@ export class Recorder {
     if (!this.arrivalMs.has(revision)) this.arrivalMs.set(revision, performance.now());
   }
 
-  get acknowledged(): number {
-    return this.operations.filter(({ outcome }) => outcome.kind === 'done').length;
+  /** Resolves after so many more acknowledgements. */
+  moreAcknowledged(count: number): Promise<void> {
+    return new Promise((resolve) => this.waiting.push({ acknowledged: this.acknowledged + count, resolve }));
+  }
+
+  private countAcknowledged(): void {
+    this.acknowledged++;
+    this.waiting = this.waiting.filter(({ acknowledged, resolve }) => {
+      if (acknowledged > this.acknowledged) return true;
+      resolve();
+      return false;
+    });
   }
 }
 

@@ -116,7 +116,7 @@ export class Traffic {
     return {
       violations: [...violations, ...ended, ...checkHistory(history)],
       history,
-      acknowledged: operations.filter(({ outcome }) => outcome.kind === 'done').length,
+      acknowledged: this.recorder.acknowledged,
       unknown: operations.filter(({ outcome }) => outcome.kind === 'unknown').length,
       compactions: this.compactions,
     };

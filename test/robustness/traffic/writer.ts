@@ -27,9 +27,10 @@ export class Writer {
     this.nextLease = options.firstLease;
   }
 
-  /** Writes until `isOver` says so or the connection is lost. */
+  /** Writes until `isOver` says so or the connection is lost or closed. */
   async write(client: MemberClient, isOver: () => boolean): Promise<void> {
-    while (!isOver() && client.channel.state !== 'disconnected') {
+    await client.channel.connect().catch(() => undefined);
+    while (!isOver() && client.channel.state === 'ready') {
       const outcome = await this.step(client);
       // After this the lease may or may not exist: leave it alone.
       if (outcome.kind !== 'done') this.lease = 0n;

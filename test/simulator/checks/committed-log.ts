@@ -57,7 +57,10 @@ export class CommittedLog {
   /** A process starts from a store that has applied `index`. */
   restarted(index: number): void {
     if (index > this.last) {
-      throw new Violation('K2', `the store says that entry ${index} is applied; the log ends at ${this.last}`);
+      throw new Violation(
+        'K2',
+        `the store says that entry ${index} is applied; the log ends at ${this.last}`,
+      );
     }
     this.next = index + 1;
   }
@@ -115,7 +118,8 @@ export class CommittedLog {
 
   private add(entry: Entry, result: ApplyResult): void {
     const data = Buffer.from(entry.data);
-    const command = data.length === 0 ? ({ kind: 'other' } as const) : modelCommand(decodeCommand(data), entry.term);
+    const command =
+      data.length === 0 ? ({ kind: 'other' } as const) : modelCommand(decodeCommand(data), entry.term);
     const answer = this.model.apply(command);
     const { compacted, isOutOfSpace } = this.model;
     this.entries.push({ term: entry.term, data, answer, compacted, isOutOfSpace });
@@ -166,7 +170,8 @@ export class CommittedLog {
       kind === CommandKind.MemberAttributes ||
       kind === CommandKind.ClusterVersion ||
       (kind === CommandKind.Compact && this.compactsByItself);
-    if (!isInternal) throw new Violation('K3', `entry ${index} (${CommandKind[kind]}) was asked for by nobody, or twice`);
+    if (!isInternal)
+      throw new Violation('K3', `entry ${index} (${CommandKind[kind]}) was asked for by nobody, or twice`);
   }
 }
 

@@ -69,6 +69,9 @@ export class LeaseCheck implements LeaseWatcher {
     const due = times.acknowledgedSend + times.ttlMs;
     if (times.acknowledgedSend < 0 || expiredAt >= due) return;
     const early = (due - expiredAt).toFixed(0);
-    throw new Violation('E1', `lease ${id} ran out ${early} ms before ${times.ttlMs} ms had passed since a renewal`);
+    throw new Violation(
+      'E1',
+      `lease ${id} ran out ${early} ms before ${times.ttlMs} ms had passed since a renewal`,
+    );
   }
 }

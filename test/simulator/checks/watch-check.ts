@@ -1,4 +1,4 @@
-import { etcdserverpb, mvccpb } from '@conclave/protocol';
+import { type etcdserverpb, mvccpb } from '@conclave/protocol';
 import { keyRange, type Version } from '../model/history.js';
 import { keyValueText, versionText } from '../model/texts.js';
 import { Violation } from '../world/violation.js';
@@ -27,6 +27,8 @@ export class WatchCheck {
   private headerRevision = 0;
   private isCreated = false;
   private compactRevision = 0;
+  /** The store's revision when the watch was asked for. */
+  private askedAt = 0;
 
   /** @param start As in a request: 0 is from now on. */
   constructor(
@@ -40,6 +42,7 @@ export class WatchCheck {
   /** The start revision of the next connection. */
   resume(rule: (next: number, headerRevision: number) => number): number {
     this.isCreated = false;
+    this.askedAt = this.log.model.revision;
     if (this.next === undefined) return 0;
     return this.headerRevision === 0 ? this.next : rule(this.next, this.headerRevision);
   }
@@ -70,7 +73,8 @@ export class WatchCheck {
     if (revision > this.log.model.revision) throw this.wrong('W11', `progress to revision ${revision}`);
     if (revision < this.next - 1) throw this.wrong('W6', `progress back to revision ${revision}`);
     const missing = this.expected(this.next, revision);
-    if (missing.length > 0) throw this.wrong('W6', `progress to ${revision} came before "${textOf(missing[0])}"`);
+    if (missing.length > 0)
+      throw this.wrong('W6', `progress to ${revision} came before "${textOf(missing[0])}"`);
     this.next = revision + 1;
   }
 
@@ -89,6 +93,8 @@ export class WatchCheck {
   private created(response: etcdserverpb.WatchResponse, revision: number): void {
     if (response.canceled) throw this.wrong('W8', `the watch was refused: ${response.cancel_reason}`);
     if (this.isCreated) throw this.wrong('W8', 'the watch was created twice');
+    if (revision < this.askedAt)
+      throw this.wrong('W8', `created at ${revision}, asked for at ${this.askedAt}`);
     this.isCreated = true;
     this.headerRevision = revision;
     this.next ??= revision + 1;
@@ -99,9 +105,13 @@ export class WatchCheck {
     const { next } = this;
     this.wasCanceled = true;
     this.compactRevision = Number(response.compact_revision);
-    if (this.compactRevision === 0) throw this.wrong('W9', `the watch was canceled: ${response.cancel_reason}`);
+    if (this.compactRevision === 0)
+      throw this.wrong('W9', `the watch was canceled: ${response.cancel_reason}`);
     if (this.compactRevision > compacted || next === undefined || next >= this.compactRevision) {
-      throw this.wrong('W9', `canceled for a compaction to ${this.compactRevision}; the last one is ${compacted}`);
+      throw this.wrong(
+        'W9',
+        `canceled for a compaction to ${this.compactRevision}; the last one is ${compacted}`,
+      );
     }
   }
 

@@ -69,17 +69,25 @@ export class Connection {
     pending.done({ kind: 'unknown', reason: 'the connection broke' });
   }
 
-  private deliver(pending: Pending, error: ProtocolError | undefined, response: Uint8Array | undefined): void {
+  private deliver(
+    pending: Pending,
+    error: ProtocolError | undefined,
+    response: Uint8Array | undefined,
+  ): void {
     const { fate, schedule } = this.parts;
     const outcome: Outcome =
       error !== undefined ? { kind: 'refused', error } : { kind: 'ok', response: response!.slice() };
     const delay = fate.below(2_000, 'network', this.client, ++this.replies) / 1000;
     const end = outcome.kind === 'ok' ? 'ok' : outcome.error.message;
-    schedule.after(delay, `client ${this.client} hears of ${pending.invocation.request.label}: ${end}`, () => {
-      if (this.pending !== pending) return;
-      this.pending = undefined;
-      this.parts.oracle.complete(pending.invocation, outcome);
-      pending.done(outcome);
-    });
+    schedule.after(
+      delay,
+      `client ${this.client} hears of ${pending.invocation.request.label}: ${end}`,
+      () => {
+        if (this.pending !== pending) return;
+        this.pending = undefined;
+        this.parts.oracle.complete(pending.invocation, outcome);
+        pending.done(outcome);
+      },
+    );
   }
 }

@@ -74,7 +74,11 @@ export class LeaseClient {
     const { schedule, fate } = this.parts;
     const isAgain = this.book.ids.length > 0 && fate.chance(0.1, 'same lease', this.number, this.steps);
     const own = BigInt(this.number * 1_000 + ++this.granted);
-    const id = isAgain ? this.book.ids.at(-1)! : fate.chance(0.2, 'sign', this.number, this.steps) ? -own : own;
+    const id = isAgain
+      ? this.book.ids.at(-1)!
+      : fate.chance(0.2, 'sign', this.number, this.steps)
+        ? -own
+        : own;
     const ttl = isAgain ? this.book.ttlOf(id) : BigInt(ttlSeconds);
     this.book.add(id, ttl);
     const sentAt = schedule.now;
@@ -138,7 +142,10 @@ export class LeaseClient {
       throw new Violation('E6', `lease ${id} of ${this.book.ttlOf(id)} s was renewed for ${ttl} s`);
     }
     if (!this.parts.log.leaseWas(id, state, call.floor, call.repliedAt)) {
-      throw new Violation('E4', `a renewal says that lease ${id} is ${state}, and it never was during the call`);
+      throw new Violation(
+        'E4',
+        `a renewal says that lease ${id} is ${state}, and it never was during the call`,
+      );
     }
     if (ttl > 0n) this.check.acknowledged(id, call.sentAt);
     else if (this.lease === id) this.lease = undefined;

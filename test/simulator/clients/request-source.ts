@@ -149,7 +149,10 @@ export class RequestSource {
     // The outermost transaction writes; else it would be a read.
     const half = draw.between(depth === 0 ? 1 : 0, keys.length);
     const branch = (): etcdserverpb.RequestOp[] => {
-      const ops = keys.slice(0, half).slice(0, 3).map((key) => this.writeOf(key));
+      const ops = keys
+        .slice(0, half)
+        .slice(0, 3)
+        .map((key) => this.writeOf(key));
       if (draw.chance(0.5)) {
         const value = this.range();
         ops.splice(draw.below(ops.length + 1), 0, { request: { $case: 'request_range', value } });

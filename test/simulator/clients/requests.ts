@@ -56,7 +56,12 @@ export function compactRequest(revision: number, physical: boolean): Request {
 
 export function grantRequest(id: bigint, ttl: bigint): Request {
   const payload = etcdserverpb.LeaseGrantRequest.encode({ ID: id, TTL: ttl }).finish();
-  return commandRequest('/etcdserverpb.Lease/LeaseGrant', CommandKind.LeaseGrant, payload, `grant ${id} for ${ttl} s`);
+  return commandRequest(
+    '/etcdserverpb.Lease/LeaseGrant',
+    CommandKind.LeaseGrant,
+    payload,
+    `grant ${id} for ${ttl} s`,
+  );
 }
 
 export function revokeRequest(id: bigint): Request {
@@ -123,7 +128,11 @@ export function timeToLiveRequest(id: bigint, lives: LeaseLives): Request {
     expected(model, { current }, index): Answer {
       const isAlive = lives.isAlive(id, index);
       const keys = isAlive ? model.keysOf(id, current).join() : '';
-      return { error: undefined, revision: current, text: `granted ${isAlive ? lives.ttlOf(id) : 0n} keys ${keys}` };
+      return {
+        error: undefined,
+        revision: current,
+        text: `granted ${isAlive ? lives.ttlOf(id) : 0n} keys ${keys}`,
+      };
     },
     read(response) {
       const { header, TTL, grantedTTL, keys } = etcdserverpb.LeaseTimeToLiveResponse.decode(response);

@@ -1,8 +1,5 @@
 import { etcdserverpb } from '@conclave/protocol';
-import {
-  type RequestStream,
-  type ResponseStream,
-} from '../../../apps/server/src/engine/requests/method.js';
+import { type RequestStream, type ResponseStream } from '../../../apps/server/src/engine/requests/method.js';
 import { WatchCheck, type WatchedRange } from '../checks/watch-check.js';
 import { type Draw } from '../world/fate.js';
 import { type Profile } from '../world/profile.js';

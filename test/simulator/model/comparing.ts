@@ -24,7 +24,10 @@ function holdsFor(compare: etcdserverpb.Compare, row: Version | undefined): bool
   }
 }
 
-function operands(compare: etcdserverpb.Compare, row: Version | undefined): [bigint | string, bigint | string] {
+function operands(
+  compare: etcdserverpb.Compare,
+  row: Version | undefined,
+): [bigint | string, bigint | string] {
   const union = compare.target_union;
   switch (union?.$case) {
     case 'value':

@@ -199,7 +199,8 @@ export class Model {
 
   private checkKey(request: etcdserverpb.PutRequest, revision: number): void {
     if (!request.ignore_value && !request.ignore_lease) return;
-    if (this.history.at(request.key.toString('latin1'), revision) === undefined) throw new Refused('KeyNotFound');
+    if (this.history.at(request.key.toString('latin1'), revision) === undefined)
+      throw new Refused('KeyNotFound');
   }
 
   private checkLease(request: etcdserverpb.PutRequest): void {

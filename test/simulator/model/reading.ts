@@ -23,7 +23,9 @@ export function readRange(history: History, request: etcdserverpb.RangeRequest, 
   if (request.count_only) return rangeText([], false, all.length);
   const limit = request.limit > 0n ? Number(request.limit) : all.length;
   const rows = sorted(filtered(all, request), request);
-  const shown = rows.slice(0, limit).map((row) => versionText(request.keys_only ? { ...row, value: '' } : row));
+  const shown = rows
+    .slice(0, limit)
+    .map((row) => versionText(request.keys_only ? { ...row, value: '' } : row));
   return rangeText(shown, rows.length > limit, all.length);
 }
 

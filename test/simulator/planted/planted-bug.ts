@@ -1,8 +1,8 @@
+import { type AppliedMark } from '../../../apps/server/src/engine/backend/backend.js';
 import { type MemoryBackend } from '../../../apps/server/src/engine/backend/memory-backend.js';
 import { type Clock } from '../../../apps/server/src/engine/platform/clock.js';
 import { type Disk } from '../../../apps/server/src/engine/platform/disk.js';
 import { type DiskModel } from '../../../apps/server/src/engine/platform/simulated-disk-model.js';
-import { type Draw } from '../world/fate.js';
 
 /**
  * A known mistake, put between the engine and its surroundings, so that the member behaves as if the mistake were its own. The simulator
@@ -15,16 +15,17 @@ export interface PlantedBug {
   /** The disk as the engine sees it. */
   disk?(disk: Disk): Disk;
   clock?(clock: Clock): Clock;
-  /** The store as a restarted engine finds it; `previous` is the one of the process that died. */
-  restart?(previous: MemoryBackend, restarted: RestartedStore, draw: Draw): MemoryBackend;
+  /** The store as a restarted engine finds it. */
+  restart?(restarted: RestartedStore): MemoryBackend;
   /** The files as a restarted engine finds them. */
   media?(files: DiskModel): void;
   /** Where a client resumes a watch. */
   resumeRevision?(next: number, headerRevision: number): number;
 }
 
-/** Makes the store of the next process. Called once. */
+/** Makes the store of the next process. */
 export interface RestartedStore {
-  /** `boundaries` are what may have survived, oldest first; chosen is one of them. */
-  crash(choose?: (boundaries: number) => number): MemoryBackend;
+  /** Called once. `choose` gets the boundaries that may have survived, oldest first; chance decides when it is not given. */
+  crash(choose?: (boundaries: readonly AppliedMark[]) => number): MemoryBackend;
+  empty(): MemoryBackend;
 }

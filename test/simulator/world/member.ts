@@ -1,6 +1,7 @@
 import { createEngine, type Engine } from '../../../apps/server/src/engine/engine.js';
 import { type EngineOptions } from '../../../apps/server/src/engine/engine-options.js';
 import { type EnginePlatform } from '../../../apps/server/src/engine/engine-storage.js';
+import { type AppliedMark } from '../../../apps/server/src/engine/backend/backend.js';
 import { MemoryBackend, type PendingFlush } from '../../../apps/server/src/engine/backend/memory-backend.js';
 import { DiskError } from '../../../apps/server/src/engine/platform/disk.js';
 import { type Random } from '../../../apps/server/src/engine/platform/random.js';
@@ -29,6 +30,8 @@ export interface MemberParts {
   readonly log: CommittedLog;
   readonly counts: FaultCounts;
   readonly planted: PlantedBug | undefined;
+  /** The effect of the first crash, when it is not to be left to chance. */
+  readonly crashAt: number | undefined;
 }
 
 /** A process of the member: lives until it is killed, stops by itself or loses its power. */
@@ -64,7 +67,7 @@ export class Member {
 
   constructor(private readonly parts: MemberParts) {
     this.faults = new StorageFaults(parts.fate, parts.profile.faults, parts.counts);
-    this.crashAt = this.nextCrash(false);
+    this.crashAt = parts.crashAt ?? this.nextCrash(false);
   }
 
   /** The engine, for clients, while it serves. */
@@ -86,7 +89,11 @@ export class Member {
     const { schedule, fate } = parts;
     const number = ++this.processes;
     schedule.note(`process ${number} starts`);
-    const clock = new SimulatedClock(schedule, () => this.wallOffsetMs, () => this.stall());
+    const clock = new SimulatedClock(
+      schedule,
+      () => this.wallOffsetMs,
+      () => this.stall(),
+    );
     const disk = new SimulatedDisk({
       schedule: (effect, callback) => this.scheduleEffect(number, effect, callback),
       random: fate.draw('disk', number),
@@ -104,7 +111,7 @@ export class Member {
     };
     this.process = process;
     this.changedAt = schedule.now;
-    disk.onEffect = (effect) => this.beforeEffect(process, effect);
+    disk.onEffect = () => this.beforeEffect(process);
     disk.faultOf = (effect) => {
       const fault = this.faults.faultOf(effect, number);
       if (fault?.kind === 'error') this.mustStop(process);
@@ -135,7 +142,8 @@ export class Member {
       return style === 'everything' ? options - 1 : draw.below(options);
     };
     const { model } = process.disk;
-    this.files = kind === 'power' ? model.crash(survives, style === 'mixed' ? draw : undefined) : model.clone();
+    this.files =
+      kind === 'power' ? model.crash(survives, style === 'mixed' ? draw : undefined) : model.clone();
     planted?.media?.(this.files);
     if (kind === 'power') parts.counts.powerCuts++;
     else if (kind === 'kill') parts.counts.kills++;
@@ -202,7 +210,7 @@ export class Member {
     this.parts.schedule.after(latency, `disk: ${operation} ${name}${place}${size}`, callback);
   }
 
-  private beforeEffect(process: Process, effect: DiskEffect): void {
+  private beforeEffect(process: Process): void {
     this.effects++;
     if (this.effects < this.crashAt || process !== this.process) return;
     const { fate, profile } = this.parts;
@@ -231,6 +239,7 @@ export class Member {
       compactionRowsPerSlice: profile.compactionRowsPerSlice,
       watchProgressIntervalMs: profile.watchProgressIntervalMs,
       walSegmentBytes: profile.segmentBytes,
+      walBatchBytes: profile.batchBytes,
     };
   }
 
@@ -276,9 +285,10 @@ export class Member {
     if (previous === undefined) {
       this.store = new MemoryBackend(options);
     } else {
-      const crash = (choose = (count: number): number => draw.below(count)): MemoryBackend =>
-        previous.crash((boundaries) => choose(boundaries.length), options);
-      this.store = planted?.restart?.(previous, { crash }, draw) ?? crash();
+      const byChance = (boundaries: readonly AppliedMark[]): number => draw.below(boundaries.length);
+      const crash = (choose = byChance): MemoryBackend => previous.crash(choose, options);
+      const empty = (): MemoryBackend => new MemoryBackend(options);
+      this.store = planted?.restart?.({ crash, empty }) ?? crash();
     }
     this.check(() => log.restarted(this.store!.applied.index));
     return this.store;

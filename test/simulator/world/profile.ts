@@ -14,6 +14,7 @@ export interface Profile {
   readonly valueBytesMax: number;
   readonly leaseTtlSecondsMax: number;
   readonly segmentBytes: number;
+  readonly batchBytes: number;
   readonly generationRowsMax: number;
   readonly generationAgeMs: number;
   readonly compactionRowsPerSlice: number;
@@ -51,6 +52,25 @@ export interface FaultProfile {
   readonly stallMs: number;
   readonly wallJumps: boolean;
 }
+
+/** A world in which nothing breaks, but for crashes that a test asks for. */
+export const quietFaults: FaultProfile = {
+  crashes: 0,
+  powerShare: 0.5,
+  earlyCrashChance: 0,
+  crashSpread: 1,
+  syncErrorChance: 0,
+  writeErrorChance: 0,
+  shortWriteChance: 0,
+  slowEffectChance: 0,
+  slowEffectMs: 0,
+  flushMs: 5,
+  flushErrorChance: 0,
+  fillsDisk: false,
+  stallChance: 0,
+  stallMs: 0,
+  wallJumps: false,
+};
 
 function drawFaults(fate: Fate): FaultProfile {
   const draw = fate.draw('profile of faults');
@@ -99,6 +119,7 @@ export function drawProfile(fate: Fate): Profile {
     valueBytesMax: draw.pick([8, 40, 700, 1_800]),
     leaseTtlSecondsMax: draw.between(1, 4),
     segmentBytes: draw.pick([4_096, 6_000, 16_384, 65_536]),
+    batchBytes: draw.pick([4_096, 16_384, 65_536]),
     generationRowsMax: draw.pick([1, 5, 20, 100, 50_000]),
     generationAgeMs: draw.pick([20, 200, 2_000]),
     compactionRowsPerSlice: draw.pick([1, 2, 10, 2_000]),

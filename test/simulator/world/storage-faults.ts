@@ -46,7 +46,8 @@ export class StorageFaults {
   /** How long an effect takes, in ms. */
   latencyOf(process: number, effect: number): number {
     const usual = 0.02 + this.fate.below(400, 'latency', process, effect) / 1000;
-    if (this.isCalm || !this.fate.chance(this.profile.slowEffectChance, 'slow', process, effect)) return usual;
+    if (this.isCalm || !this.fate.chance(this.profile.slowEffectChance, 'slow', process, effect))
+      return usual;
     this.counts.slowEffects++;
     return usual + this.fate.below(this.profile.slowEffectMs, 'slowness', process, effect);
   }
@@ -65,7 +66,11 @@ export class StorageFaults {
       this.isFatal = true;
       return { kind: 'error', code: 'EIO' };
     }
-    if (length !== undefined && length > 1 && fate.chance(profile.shortWriteChance, 'short write', process, effect)) {
+    if (
+      length !== undefined &&
+      length > 1 &&
+      fate.chance(profile.shortWriteChance, 'short write', process, effect)
+    ) {
       this.counts.shortWrites++;
       return { kind: 'short', bytes: 1 + fate.below(length - 1, 'short length', process, effect) };
     }

@@ -22,4 +22,6 @@ export interface EngineOptions {
   readonly watchProgressIntervalMs: number;
   /** Size that log segments are filled to ahead. */
   readonly walSegmentBytes: number;
+  /** Size of each of the two batches of the log; 4 MiB when not given. At least 4 KiB. */
+  readonly walBatchBytes?: number | undefined;
 }

@@ -70,8 +70,9 @@ export async function openStorage(options: EngineOptions, platform: EnginePlatfo
     const wal = await openWal(options, platform, backend);
     opened.push(wal);
     const identity = { clusterId: options.clusterId, memberId: options.memberId };
-    const recovered =
-      wal.recovered === undefined ? bootstrap(wal, options) : recover(wal.recovered, backend, platform);
+    const recovered = hasStarted(wal.recovered)
+      ? recover(wal.recovered, backend, platform)
+      : bootstrap(wal, options);
     wal.forgetRecovered();
     return { backend, wal, identity, recovered, close: closeAll };
   } catch (error) {
@@ -92,7 +93,16 @@ function openWal(options: EngineOptions, platform: EnginePlatform, backend: Back
     metadata: { clusterId: options.clusterId, memberId: options.memberId },
     create: backend.applied.index === 0,
     segmentBytes: options.walSegmentBytes,
+    ...(options.walBatchBytes !== undefined && { bufferBytes: options.walBatchBytes }),
   });
+}
+
+/**
+ * Whether a member wrote this log: a crash can come between the creation of a log and the record of its first
+ * configuration, which every other record follows.
+ */
+function hasStarted(log: RecoveredLog | undefined): log is RecoveredLog {
+  return log !== undefined && (log.mark.index > 0 || log.mark.confState.voters.length > 0);
 }
 
 /** A new member: the log begins with the configuration that has it as the only voter. */

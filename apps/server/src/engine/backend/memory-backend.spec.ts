@@ -46,6 +46,20 @@ describe('MemoryBackend', () => {
     expect(() => backend.get('head', 'k')).toThrow(/closed backend/);
   });
 
+  it('counts the bytes of what it holds, also after a crash', () => {
+    const backend = new MemoryBackend({ onFlush: () => {} });
+    backend.put('head', 'key', Buffer.from('value'));
+    backend.appendLog(2, 0, Buffer.from('row'));
+    backend.setApplied({ index: 1, term: 1 });
+    const { usedBytes } = backend.stats;
+    backend.put('head', 'other', Buffer.from('lost'));
+    const survivor = backend.crash((candidates) => candidates.length - 1);
+    expect(survivor.stats.usedBytes).toBe(usedBytes);
+    survivor.delete('head', 'key');
+    survivor.deleteLog(2, 0);
+    expect(survivor.stats.usedBytes).toBe(0);
+  });
+
   it('ignores a flush that completes after the crash', () => {
     const flushes: PendingFlush[] = [];
     const backend = new MemoryBackend({ onFlush: (flush) => flushes.push(flush) });

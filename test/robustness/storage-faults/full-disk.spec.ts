@@ -1,0 +1,68 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { etcdserverpb } from '@conclave/protocol';
+import { MemberProcess } from '../../members/member-process.js';
+import { type Outcome } from '../history/operation.js';
+import { stopInOrder } from '../traffic/campaign.js';
+import { MemberClient } from '../traffic/member-client.js';
+import { Traffic } from '../traffic/traffic.js';
+import { within } from '../traffic/within.js';
+import { canMount, SmallDisk } from './small-disk.js';
+
+const mountable = canMount();
+const note = mountable ? '' : ' (left out: needs root, mkfs.ext4 and the right to mount)';
+/** More than the disk can hold, in values of 256 KiB. */
+const writesMax = 600;
+const padding = 256 * 1024;
+/** Few keys: what fills the disk is history, which a compaction gives back. */
+const keys = 8;
+
+let disk: SmallDisk;
+let member: MemberProcess | undefined;
+afterEach(async () => {
+  await member?.stop('SIGKILL');
+  disk.remove();
+});
+
+/** Writes until the member refuses; gives the refusal. */
+async function fill(traffic: Traffic, client: MemberClient): Promise<Outcome> {
+  for (let write = 0; write < writesMax; write++) {
+    const key = `big/${write % keys}`;
+    const outcome = await traffic.run(client, { kind: 'put', key, lease: 0n, padding });
+    if (outcome.kind !== 'done') return outcome;
+  }
+  throw new Error(`${writesMax} writes fitted on the disk`);
+}
+
+describe.skipIf(!mountable)(`a disk that is full${note}`, () => {
+  it('raises NOSPACE; reads, deletes and compaction go on; nothing that was confirmed is lost', async () => {
+    disk = new SmallDisk();
+    const { directory, wrapper } = disk;
+    member = await MemberProcess.create('conclave', { directory, wrapper });
+    await within(member.start(), 'a start');
+    const traffic = new Traffic(1, 0);
+    await Promise.all(traffic.connect(member.clientPort));
+    const client = new MemberClient(member.clientPort);
+    const refusal = await fill(traffic, client);
+    expect(refusal).toMatchObject({
+      kind: 'failed',
+      reason: expect.stringContaining('database space exceeded') as string,
+    });
+    expect(await client.alarms()).toEqual([etcdserverpb.AlarmType.NOSPACE]);
+    expect(await traffic.run(client, { kind: 'read', key: 'big/0' })).toMatchObject({ kind: 'done' });
+    const removal = await traffic.run(client, { kind: 'delete', key: 'big/1' });
+    expect(removal).toMatchObject({ kind: 'done', deleted: 1 });
+    await traffic.inspect(member.clientPort);
+    const { revision } = removal as Outcome & { kind: 'done' };
+    await within(traffic.watchers[0].until(revision), 'all events to reach a watcher');
+    await client.compact(revision - 1);
+    await traffic.disconnect();
+    await client.close();
+    await stopInOrder(member);
+    await within(member.start(), 'a start with a full disk');
+    const again = new MemberClient(member.clientPort);
+    expect(await again.alarms()).toEqual([etcdserverpb.AlarmType.NOSPACE]);
+    for (let key = 0; key < keys; key++) await traffic.run(again, { kind: 'read', key: `big/${key}` });
+    await again.close();
+    expect(traffic.judge().violations).toEqual([]);
+  });
+});
