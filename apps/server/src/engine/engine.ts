@@ -82,6 +82,7 @@ class RunningEngine implements Engine {
   private readonly expiry: LeaseExpiry;
   private readonly autoCompaction: AutoCompaction;
   private readonly compactor: Compactor;
+  private readonly quota: SpaceQuota;
   private markReady!: () => void;
   private closing: Promise<void> | undefined;
   private isPublished = false;
@@ -141,9 +142,9 @@ class RunningEngine implements Engine {
       limits: options.limits,
       identity,
     };
-    const quota = new SpaceQuota(parts);
-    wal.onNoSpace = () => quota.raiseAlarm();
-    this.methods = createMethods(parts, quota);
+    this.quota = new SpaceQuota(parts);
+    wal.onNoSpace = () => this.quota.raiseAlarm();
+    this.methods = createMethods(parts, this.quota);
     this.state = this.describe();
     this.ready = new Promise((resolve) => (this.markReady = resolve));
     this.failed = new Promise((resolve) => (this.replica.onFailure = resolve));
@@ -169,7 +170,10 @@ class RunningEngine implements Engine {
     this.replica.onLeadership = (term) => {
       this.expiry.leadershipChanged(term);
       this.autoCompaction.leadershipChanged(term);
-      if (term !== undefined) this.publish();
+      if (term === undefined) return;
+      this.publish();
+      // The log tells of it once, maybe before anybody leads, as on a start with a full disk: then nobody took the alarm.
+      if (this.storage.wal.stats.noSpace) this.quota.raiseAlarm();
     };
     this.compactor.wake();
     this.autoCompaction.start();
