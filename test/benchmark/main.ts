@@ -3,14 +3,15 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { hasProgram, repositoryRoot } from '../members/member-process.js';
 import { measureMillionKeys } from './million-keys.js';
-import { comparisonTable, describeMachine, millionKeyTable } from './report.js';
-import { compareRequests, type Effort } from './requests.js';
+import { profilePuts, type PutProfile } from './profile.js';
+import { comparisonTable, describeMachine, millionKeyTable, profileTable } from './report.js';
+import { compareRequests, type Effort, putLoad } from './requests.js';
 import { type Comparison } from './rounds.js';
 import { Target, type TargetName } from './target.js';
 import { compareWatch } from './watch.js';
 
 const usage = `npm run bench -- [options]
-  --only=requests,watch,keys   parts to run, default all
+  --only=requests,watch,keys,profile   parts to run, default all
   --shape=TEXT                 of the requests only shapes whose name contains this
   --rounds=N                   alternating rounds per figure, default 5
   --seconds=N                  length of a round, default 5
@@ -19,7 +20,7 @@ const usage = `npm run bench -- [options]
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: 'requests,watch,keys' },
+    only: { type: 'string', default: 'requests,watch,keys,profile' },
     shape: { type: 'string', default: '' },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '5' },
@@ -62,10 +63,15 @@ async function main(): Promise<void> {
   const millionKeys = parts.includes('keys')
     ? await withTargets((targets) => measureMillionKeys(targets, keys, effort.seconds))
     : undefined;
-  if (millionKeys !== undefined) process.stdout.write(`${millionKeyTable(millionKeys)}\n`);
+  if (millionKeys !== undefined) process.stdout.write(`${millionKeyTable(millionKeys)}\n\n`);
+  const profiles: PutProfile[] = [];
+  if (parts.includes('profile')) {
+    profiles.push(await profilePuts(putLoad(100, 1, effort)), await profilePuts(putLoad(4, 50, effort)));
+  }
+  for (const profile of profiles) process.stdout.write(`${profileTable(profile)}\n\n`);
   const folder = join(repositoryRoot, 'test/benchmark/results');
   mkdirSync(folder, { recursive: true });
-  const result = { at: new Date().toISOString(), machine, effort, comparisons, millionKeys };
+  const result = { at: new Date().toISOString(), machine, effort, comparisons, millionKeys, profiles };
   writeFileSync(join(folder, 'latest.json'), `${JSON.stringify(result, null, 2)}\n`);
 }
 

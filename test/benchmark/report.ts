@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { type MillionKeyFigures } from './million-keys.js';
+import { type PutProfile } from './profile.js';
 import { type Comparison, median } from './rounds.js';
 import { type TargetName } from './target.js';
 
@@ -62,6 +63,14 @@ export function millionKeyTable(figures: Readonly<Record<TargetName, MillionKeyF
       row('put p99 ms, median second', (one) => one.putP99Ms, 1),
       row('put p99 ms, worst second', (one) => one.putP99WorstSecondMs, 1),
     ],
+  );
+}
+
+export function profileTable({ load, busyMicrosecondsPerPut, rows }: PutProfile): string {
+  const title = `put path, ${load}: ${busyMicrosecondsPerPut.toFixed(1)} µs of the main thread per put`;
+  return table(
+    [title, 'share'],
+    rows.map(({ functionName, share }) => [functionName, `${(share * 100).toFixed(1)} %`]),
   );
 }
 

@@ -107,3 +107,14 @@ function loadOf(target: Target, shape: Shape, effort: Effort): Load {
     seconds: effort.seconds,
   };
 }
+
+/** The put load for the profiler. */
+export function putLoad(
+  connections: number,
+  streamsPerConnection: number,
+  effort: Effort,
+): Omit<Load, 'url'> {
+  const { warmUpSeconds, seconds } = effort;
+  const path = '/etcdserverpb.KV/Put';
+  return { path, message: putMessage, connections, streamsPerConnection, warmUpSeconds, seconds };
+}

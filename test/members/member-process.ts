@@ -25,6 +25,8 @@ export interface MemberProcessOptions {
   readonly environment?: NodeJS.ProcessEnv;
   /** A directory to use and keep; by default a temporary one that `remove` deletes. */
   readonly directory?: string;
+  /** Options of Node itself for our own member, for example `--cpu-prof`. */
+  readonly nodeArguments?: readonly string[];
   /** A program in front of the member's own command, for example strace with its arguments. */
   readonly wrapper?: readonly string[];
 }
@@ -122,7 +124,14 @@ export class MemberProcess {
 
   private spawn(): Promise<number | string> {
     const own =
-      this.kind === 'etcd' ? ['etcd'] : [process.execPath, join(repositoryRoot, 'bin/conclave'), 'server'];
+      this.kind === 'etcd'
+        ? ['etcd']
+        : [
+            process.execPath,
+            ...(this.options.nodeArguments ?? []),
+            join(repositoryRoot, 'bin/conclave'),
+            'server',
+          ];
     const [command, ...args] = [
       ...(this.options.wrapper ?? []),
       ...own,

@@ -141,8 +141,8 @@ describe('conclave server', () => {
       await etcd.stop('SIGTERM');
       const before = digests(etcd.dataDirectory);
       const ours = await create({ directory: etcd.directory });
-      expect(await refusal(ours)).toContain(etcd.dataDirectory);
-      expect([...digests(etcd.dataDirectory)]).toEqual(expect.arrayContaining([...before]));
+      expect(await refusal(ours)).toMatch(/is a data directory of etcd; it was left as it is/);
+      expect([...digests(etcd.dataDirectory)]).toEqual([...before]);
       await etcd.start();
       expect(await keys(clientOf(etcd))).toEqual(new Set(['theirs']));
     },
@@ -157,11 +157,20 @@ describe('conclave server', () => {
     await member.start();
     expect(await keys(clientOf(member))).toEqual(new Set(['kept']));
     await member.stop('SIGTERM');
-    const token = await create({ directory: member.directory, flags: ['--initial-cluster-token=other'] });
-    await token.start();
-    const { cluster_id, member_id } = await header(token);
+    // Another member process has other ports, and so other peer URLs than the cluster was founded with.
+    const moved = await create({ directory: member.directory });
+    await moved.start();
+    const { cluster_id, member_id } = await header(moved);
     expect({ cluster_id, member_id }).toEqual({ cluster_id: first.cluster_id, member_id: first.member_id });
-    expect(await keys(clientOf(token))).toEqual(new Set(['kept']));
+    expect(await keys(clientOf(moved))).toEqual(new Set(['kept']));
+  });
+
+  it('refuses the data of another cluster than the one it is told', async () => {
+    const member = await create({ flags: ['--initial-cluster-token=ours'] });
+    await member.start();
+    await member.stop('SIGTERM');
+    const other = await create({ directory: member.directory, flags: ['--initial-cluster-token=theirs'] });
+    expect(await refusal(other)).toMatch(/holds data of cluster [0-9a-f]+ .token .*ours.*theirs/);
   });
 
   it('answers what is in flight when it is told to stop, and forgets nothing that it acknowledged', async () => {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type EngineOptions } from '../engine/engine-options.js';
 import { type AutoCompactionOptions } from '../engine/replica/auto-compaction.js';
@@ -5,7 +6,7 @@ import { minLeaseTtlSeconds } from '../engine/lease/lessor.js';
 import { type AutoCompaction } from '../options/auto-compaction.js';
 import { deriveFoundingIdentity } from '../options/identity.js';
 import { type ServerOptions } from '../options/server-options.js';
-import { readIdentity, type StoredIdentity, writeIdentity } from './identity-file.js';
+import { IdentityFileError, readIdentity, type StoredIdentity, writeIdentity } from './identity-file.js';
 
 const walSegmentBytes = 64 * 1024 * 1024;
 
@@ -14,22 +15,45 @@ export function memberDirectory(dataDir: string): string {
   return join(dataDir, 'member');
 }
 
+/** The token of clusters whose founder gave none; it says nothing about which cluster is meant. */
+const defaultClusterToken = 'etcd-cluster';
+
 /**
  * Who this member is: what its directory says, or, on the first start, what follows from the flags.
  *
- * @throws IdentityFileError
+ * @throws IdentityFileError when the directory belongs to another cluster, or to etcd.
  */
 export function resolveIdentity(options: ServerOptions): StoredIdentity {
   const directory = memberDirectory(options.dataDir);
+  const token = options.initialClusterToken;
   const stored = readIdentity(directory);
-  if (stored !== undefined) return stored;
-  const { clusterId, memberId } = deriveFoundingIdentity(
-    options.initialMembers,
-    options.name,
-    options.initialClusterToken,
+  if (stored !== undefined) {
+    refuseOtherCluster(options.dataDir, stored, token);
+    return stored;
+  }
+  refuseEtcd(options.dataDir);
+  const { clusterId, memberId } = deriveFoundingIdentity(options.initialMembers, options.name, token);
+  const identity = { clusterId, memberId, clusterToken: token };
+  writeIdentity(directory, identity);
+  return identity;
+}
+
+/** Whoever names a cluster means that one; other flags may change after the cluster was founded. */
+function refuseOtherCluster(dataDir: string, stored: StoredIdentity, token: string): void {
+  if (token === stored.clusterToken || token === defaultClusterToken) return;
+  throw new IdentityFileError(
+    `${dataDir} holds data of cluster ${stored.clusterId.toString(16)} (token "${stored.clusterToken}"), but ` +
+      `--initial-cluster-token is "${token}". Give that cluster's token, or another --data-dir.`,
   );
-  writeIdentity(directory, { clusterId, memberId });
-  return { clusterId, memberId };
+}
+
+/** etcd keeps its store at member/snap/db, where this server has nothing. */
+function refuseEtcd(dataDir: string): void {
+  if (!existsSync(join(memberDirectory(dataDir), 'snap', 'db'))) return;
+  throw new IdentityFileError(
+    `${dataDir} is a data directory of etcd; it was left as it is. Give another --data-dir, and copy the keys over ` +
+      'with `etcdctl make-mirror` from the running etcd.',
+  );
 }
 
 /** The options as the engine takes them. @param clientUrls URLs that are published to clients. */
@@ -42,7 +66,8 @@ export function engineOptionsOf(
     directory: memberDirectory(options.dataDir),
     ...(options.walDir === '' ? {} : { walDirectory: options.walDir }),
     name: options.name,
-    ...identity,
+    clusterId: identity.clusterId,
+    memberId: identity.memberId,
     peerUrls: options.initialAdvertisePeerUrls.map(({ text }) => text),
     clientUrls,
     heartbeatMs: options.heartbeatInterval,

@@ -17,7 +17,7 @@ afterEach(() => {
 describe('the identity file', () => {
   it('keeps ids of 64 bits', () => {
     expect(readIdentity(join(directory, 'member'))).toBeUndefined();
-    const identity = { clusterId: 2n ** 64n - 1n, memberId: 1n };
+    const identity = { clusterId: 2n ** 64n - 1n, memberId: 1n, clusterToken: 'a b' };
     writeIdentity(join(directory, 'member'), identity);
     expect(readIdentity(join(directory, 'member'))).toEqual(identity);
   });

@@ -14,9 +14,11 @@ import { join } from 'node:path';
 export interface StoredIdentity {
   readonly clusterId: bigint;
   readonly memberId: bigint;
+  /** The `initial-cluster-token` that the cluster was founded with. */
+  readonly clusterToken: string;
 }
 
-/** The identity of a data directory cannot be read; the member must not start under a guessed one. */
+/** A data directory is not this member's, or does not say whose it is: nothing in it may be touched. */
 export class IdentityFileError extends Error {
   override readonly name = 'IdentityFileError';
 }
@@ -33,17 +35,17 @@ const fileName = 'identity.json';
 export function readIdentity(directory: string): StoredIdentity | undefined {
   const path = join(directory, fileName);
   if (!existsSync(path)) return undefined;
-  const { format: found, clusterId, memberId } = parse(path);
+  const { format: found, clusterId, memberId, clusterToken } = parse(path);
   if (typeof found === 'number' && found > format) {
     throw new IdentityFileError(
       `${path} has format ${found}; this version reads ${format}. Start the newer version that wrote it.`,
     );
   }
   const isHex = (id: unknown): id is string => typeof id === 'string' && /^[0-9a-f]{1,16}$/.test(id);
-  if (found !== format || !isHex(clusterId) || !isHex(memberId)) {
+  if (found !== format || !isHex(clusterId) || !isHex(memberId) || typeof clusterToken !== 'string') {
     throw new IdentityFileError(`${path} is damaged. Restore the data directory from a backup.`);
   }
-  return { clusterId: BigInt(`0x${clusterId}`), memberId: BigInt(`0x${memberId}`) };
+  return { clusterId: BigInt(`0x${clusterId}`), memberId: BigInt(`0x${memberId}`), clusterToken };
 }
 
 function parse(path: string): Record<string, unknown> {
@@ -57,11 +59,16 @@ function parse(path: string): Record<string, unknown> {
 }
 
 /** Writes the identity durably: the file is complete or absent after a crash. */
-export function writeIdentity(directory: string, { clusterId, memberId }: StoredIdentity): void {
+export function writeIdentity(directory: string, { clusterId, memberId, clusterToken }: StoredIdentity): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const path = join(directory, fileName);
   const temporary = `${path}.new`;
-  const text = JSON.stringify({ format, clusterId: clusterId.toString(16), memberId: memberId.toString(16) });
+  const text = JSON.stringify({
+    format,
+    clusterId: clusterId.toString(16),
+    memberId: memberId.toString(16),
+    clusterToken,
+  });
   const file = openSync(temporary, 'w', 0o600);
   writeSync(file, `${text}\n`);
   fsyncSync(file);

@@ -5,6 +5,8 @@ import type { RequestParts } from './request-parts.js';
 /** What etcd adds to key and value when it estimates the cost of a put, and the cost of a lease. */
 const putOverheadBytes = 256;
 const leaseBytes = 64;
+/** An alarm that could not be proposed is proposed again after this time. */
+const retryMs = 1_000;
 
 /**
  * Refuses what would grow the store beyond its quota. The first refusal raises the NOSPACE alarm through the log, and
@@ -39,8 +41,12 @@ export class SpaceQuota {
       memberID: this.parts.identity.memberId,
       alarm: etcdserverpb.AlarmType.NOSPACE,
     }).finish();
-    this.parts.replica.propose(CommandKind.Alarm, request, () => {
+    this.parts.replica.propose(CommandKind.Alarm, request, (error) => {
       this.raising = false;
+      // Who found the lack of space tells it once: the alarm must not be lost with a dropped proposal.
+      if (error !== undefined && error.reason !== 'Stopped') {
+        this.parts.clock.after(retryMs, () => this.raiseAlarm());
+      }
     });
   }
 
