@@ -22,13 +22,13 @@ export class PutFields {
   ignoreLease = false;
   private position = 0;
 
-  /** @throws MalformedMessageError */
-  read(bytes: Uint8Array): this {
+  /** @param start Where the message begins; it ends with the bytes. @throws MalformedMessageError */
+  read(bytes: Uint8Array, start = 0): this {
     this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     this.keyStart = this.keyEnd = this.valueStart = this.valueEnd = 0;
     this.lease = 0n;
     this.prevKv = this.ignoreValue = this.ignoreLease = false;
-    this.position = 0;
+    this.position = start;
     while (this.position < bytes.length) this.readField(this.varint());
     return this;
   }

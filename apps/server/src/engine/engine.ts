@@ -1,5 +1,5 @@
 import { etcdserverpb } from '@conclave/protocol';
-import { CommandKind } from './apply/command.js';
+import { CommandKind, Proposer } from './apply/command.js';
 import { StateMachine } from './apply/state-machine.js';
 import type { EngineOptions } from './engine-options.js';
 import { Lessor } from './lease/lessor.js';
@@ -99,7 +99,7 @@ class RunningEngine implements Engine {
     const lessor = Lessor.recover(backend);
     this.machine = new StateMachine({ backend, store, lessor });
     const raft = new RawNode(raftConfig(options, platform, identity.memberId), storage.recovered);
-    const proposer = { member: identity.memberId, boot: random.uint64() };
+    const proposer = new Proposer(identity.memberId, random.uint64());
     this.replica = new Replica(
       { raft, wal, machine: this.machine, backend, transport, clock, logger, proposer },
       {
@@ -255,8 +255,9 @@ function raftConfig(
     maxInflightBytes: 64 << 20,
     maxMessageBytes: 1 << 20,
     maxUncommittedBytes: 256 << 20,
-    retainedEntries: 5_000,
-    maxRetainedBytes: 32 << 20,
+    // Nobody lags behind a single voter: what is applied need not stay in memory.
+    retainedEntries: 0,
+    maxRetainedBytes: 0,
     unreachableDelayTicks: { min: 1, max: 1 },
   };
 }

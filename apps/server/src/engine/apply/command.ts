@@ -16,7 +16,8 @@ import { assert } from '../platform/assert.js';
  * (member, boot, sequence) names a proposal for ever, so that one that is sent twice can be applied once.
  */
 export const commandFormat = 1;
-const headerBytes = 24;
+/** Where the payload begins. */
+export const commandHeaderBytes = 24;
 
 /** Kinds are part of the log's format: numbers are never reused. */
 export enum CommandKind {
@@ -35,19 +36,25 @@ export enum CommandKind {
   ClusterVersion = 10,
 }
 
-/** Who proposed a command: `sequence` counts the proposals of one process. */
-export interface Proposer {
-  readonly member: bigint;
-  readonly boot: bigint;
+/** One process of a member, as the proposer of commands. */
+export class Proposer {
+  /** Member and boot as they stand in every header. */
+  readonly bytes = Buffer.allocUnsafe(16);
+
+  constructor(
+    readonly member: bigint,
+    readonly boot: bigint,
+  ) {
+    this.bytes.writeBigUInt64BE(member, 0);
+    this.bytes.writeBigUInt64BE(boot, 8);
+  }
 }
 
-export interface Command {
-  readonly kind: CommandKind;
+/** Names a proposal for ever: `sequence` counts those of one process. */
+export interface CommandIdentity {
   readonly member: bigint;
   readonly boot: bigint;
   readonly sequence: number;
-  /** A view into the entry's data. */
-  readonly payload: Buffer;
 }
 
 /** Thrown when an entry cannot be read: damaged, or written by a newer version. The member must stop. */
@@ -63,40 +70,61 @@ export function encodeCommand(
   payload: Uint8Array,
 ): Buffer {
   assert(Number.isSafeInteger(sequence) && sequence > 0 && sequence < 2 ** 48, 'command sequence in range');
-  const bytes = Buffer.allocUnsafe(headerBytes + payload.length);
+  const bytes = Buffer.allocUnsafe(commandHeaderBytes + payload.length);
   bytes[0] = commandFormat;
   bytes[1] = kind;
-  bytes.writeBigUInt64BE(proposer.member, 2);
-  bytes.writeBigUInt64BE(proposer.boot, 10);
+  bytes.set(proposer.bytes, 2);
   bytes.writeUIntBE(sequence, 18, 6);
-  bytes.set(payload, headerBytes);
+  bytes.set(payload, commandHeaderBytes);
   return bytes;
+}
+
+/**
+ * The kind of a command, whose payload then begins at {@link commandHeaderBytes}.
+ *
+ * @throws CommandFormatError for data that is too short, of an unknown kind or of a newer format.
+ */
+export function commandKind(data: Uint8Array): CommandKind {
+  if (data.length < commandHeaderBytes) {
+    throw new CommandFormatError(`log entry of ${data.length} bytes is shorter than a command's header`);
+  }
+  if (data[0] !== commandFormat) {
+    throw new CommandFormatError(
+      `log entry has command format ${data[0]}, this version reads format ${commandFormat}: ` +
+        'start the version of Conclave that wrote this data directory, or a newer one',
+    );
+  }
+  if (CommandKind[data[1]] === undefined) {
+    throw new CommandFormatError(`log entry has the unknown command kind ${data[1]}`);
+  }
+  return data[1];
+}
+
+/** A view of a command's payload. */
+export function commandPayload(data: Uint8Array): Buffer {
+  return Buffer.from(data.buffer, data.byteOffset + commandHeaderBytes, data.length - commandHeaderBytes);
+}
+
+/** A command with all that its header says; who only applies it needs kind and payload. */
+export interface Command extends CommandIdentity {
+  readonly kind: CommandKind;
+  /** A view into the entry's data. */
+  readonly payload: Buffer;
 }
 
 /**
  * Decodes a command without copying its payload.
  *
- * @throws CommandFormatError for data that is too short, of an unknown kind or of a newer format.
+ * @throws CommandFormatError as {@link commandKind}.
  */
 export function decodeCommand(data: Uint8Array): Command {
-  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  if (bytes.length < headerBytes) {
-    throw new CommandFormatError(`log entry of ${bytes.length} bytes is shorter than a command's header`);
-  }
-  if (bytes[0] !== commandFormat) {
-    throw new CommandFormatError(
-      `log entry has command format ${bytes[0]}, this version reads format ${commandFormat}: ` +
-        'start the version of Conclave that wrote this data directory, or a newer one',
-    );
-  }
-  if (CommandKind[bytes[1]] === undefined) {
-    throw new CommandFormatError(`log entry has the unknown command kind ${bytes[1]}`);
-  }
+  const kind = commandKind(data);
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
   return {
-    kind: bytes[1],
+    kind,
     member: bytes.readBigUInt64BE(2),
     boot: bytes.readBigUInt64BE(10),
     sequence: bytes.readUIntBE(18, 6),
-    payload: bytes.subarray(headerBytes),
+    payload: commandPayload(data),
   };
 }

@@ -4,10 +4,10 @@ import { MemoryBackend } from '../backend/memory-backend.js';
 import { Lessor } from '../lease/lessor.js';
 import { MvccStore } from '../mvcc/mvcc-store.js';
 import { type ApplyResult } from './apply-result.js';
-import { CommandKind, encodeCommand } from './command.js';
+import { CommandKind, encodeCommand, Proposer } from './command.js';
 import { encodeExpiry, StateMachine } from './state-machine.js';
 
-const proposer = { member: 1n, boot: 1n };
+const proposer = new Proposer(1n, 1n);
 
 /** A state machine on a fresh store, fed with one command after the other. */
 class Machine {

@@ -6,7 +6,7 @@ import { assert } from '../platform/assert.js';
 import type { Entry } from '../raft/message.js';
 import { emptyBody, type ApplyResult } from './apply-result.js';
 import { ClusterState } from './cluster-state.js';
-import { CommandKind, decodeCommand, type Command } from './command.js';
+import { commandHeaderBytes, CommandKind, commandKind, commandPayload } from './command.js';
 import { KvMachine, type KvEffect, type Slices } from './kv-machine.js';
 
 /** What the state machine works on. */
@@ -95,16 +95,18 @@ export class StateMachine {
   }
 
   private begin(entry: Entry): KvEffect | Slices<KvEffect> {
-    const command = decodeCommand(entry.data);
-    this.refuseUnderAlarm(command);
-    return this.run(command, entry.term);
+    const kind = commandKind(entry.data);
+    this.refuseUnderAlarm(kind, entry.data);
+    if (kind === CommandKind.Put) return this.kv.put(this.putFields.read(entry.data, commandHeaderBytes));
+    return this.run(kind, commandPayload(entry.data), entry.term);
   }
 
-  private run(command: Command, term: number): KvEffect | Slices<KvEffect> {
-    const { payload } = command;
-    switch (command.kind) {
-      case CommandKind.Put:
-        return this.kv.put(this.putFields.read(payload));
+  private run(
+    kind: Exclude<CommandKind, CommandKind.Put>,
+    payload: Buffer,
+    term: number,
+  ): KvEffect | Slices<KvEffect> {
+    switch (kind) {
       case CommandKind.DeleteRange:
         return this.kv.deleteRange(etcdserverpb.DeleteRangeRequest.decode(payload));
       case CommandKind.Txn:
@@ -177,10 +179,10 @@ export class StateMachine {
   }
 
   /** @throws ProtocolError Corrupt, NoSpace */
-  private refuseUnderAlarm(command: Command): void {
-    if (this.cluster.alarms.length === 0 || command.kind >= CommandKind.Alarm) return;
+  private refuseUnderAlarm(kind: CommandKind, data: Uint8Array): void {
+    if (this.cluster.alarms.length === 0 || kind >= CommandKind.Alarm) return;
     if (this.cluster.isRaised(etcdserverpb.AlarmType.CORRUPT)) throw ProtocolError.of('Corrupt');
-    if (this.cluster.isRaised(etcdserverpb.AlarmType.NOSPACE) && mayGrow(command))
+    if (this.cluster.isRaised(etcdserverpb.AlarmType.NOSPACE) && mayGrow(kind, data))
       throw ProtocolError.of('NoSpace');
   }
 
@@ -201,13 +203,13 @@ function isSlices(effect: KvEffect | Slices<KvEffect>): effect is Slices<KvEffec
 }
 
 /** True for commands that take space: under a NOSPACE alarm reads, deletes, revokes and compaction go on. */
-function mayGrow(command: Command): boolean {
-  switch (command.kind) {
+function mayGrow(kind: CommandKind, data: Uint8Array): boolean {
+  switch (kind) {
     case CommandKind.Put:
     case CommandKind.LeaseGrant:
       return true;
     case CommandKind.Txn:
-      return hasPut(etcdserverpb.TxnRequest.decode(command.payload));
+      return hasPut(etcdserverpb.TxnRequest.decode(commandPayload(data)));
     default:
       return false;
   }

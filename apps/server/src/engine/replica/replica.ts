@@ -36,6 +36,9 @@ export interface ReplicaOptions {
 /** Applying goes on for at most this long before the turn ends, so that sockets and timers get their share. */
 const applySliceMs = 5;
 
+/** Applied entries are dropped from memory in batches of so many. */
+const forgetEvery = 1_024;
+
 /**
  * One member: drives the consensus core and owns the order of side effects. Nothing here blocks; work goes in turns:
  * all that arrived meanwhile is taken from the core as one batch, appended with one write and one sync, and answered
@@ -60,6 +63,7 @@ export class Replica {
   /** The store cannot keep up with what is applied; looked at once per tick. */
   private isBehind = false;
   private leadingTerm: number | undefined;
+  private forgotten = 0;
   private currentTerm: number;
   private currentLeader: MemberId = 0n;
   private ticker: Timer | undefined;
@@ -243,6 +247,7 @@ export class Replica {
     }
     if (applied > 0) {
       raft.applied(last);
+      this.forgetApplied(last);
       this.reads.applied(last);
     }
     if (this.toApplyFrom === this.toApply.length) {
@@ -250,6 +255,13 @@ export class Replica {
       this.toApplyFrom = 0;
     }
     if (this.applyBacklog > 0 || raft.hasWork()) this.scheduleTurn();
+  }
+
+  /** Drops from memory what no member needs any more, before it grows old enough to cost the collector. */
+  private forgetApplied(index: number): void {
+    if (index - this.forgotten < forgetEvery) return;
+    this.forgotten = index;
+    this.parts.raft.compact(index);
   }
 
   private roleChanged(change: {
