@@ -9,8 +9,17 @@ import { errorNumber, writeFully } from './node-disk-io.js';
  */
 const { words, doubles } = channelOn(workerData as SharedArrayBuffer);
 const buffers = new Map<number, Uint8Array>();
+/** Released buffers are let go after at most so many writes. */
+const looksEvery = 256;
+let servedSinceLook = 0;
 
 function bufferOf(id: number): Uint8Array {
+  // Buffers come and go seldom; asking the port costs more than the whole rest of a small write.
+  if (++servedSinceLook < looksEvery) {
+    const known = buffers.get(id);
+    if (known !== undefined) return known;
+  }
+  servedSinceLook = 0;
   for (;;) {
     const received = receiveMessageOnPort(parentPort!) as { message: BufferMessage } | undefined;
     if (received === undefined) {

@@ -67,9 +67,9 @@ export class NodeLogWriter implements LogWriter {
     words[Word.buffer] = (buffer as SharedBuffer).id;
     words[Word.length] = length;
     doubles[Double.offset] = offset;
-    const before = this.requests;
+    // Before the thread is woken: it would meet this one at the lock that guards all waiting, and sleep once more.
+    const waiting = waitAsync(words, Word.reply, this.requests);
     this.request(sync ? Command.writeAndSync : Command.write);
-    const waiting = waitAsync(words, Word.reply, before);
     const settled = waiting.async ? (waiting.value as Promise<string>) : Promise.resolve();
     void settled.then(this.replied);
   }
