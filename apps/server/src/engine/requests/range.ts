@@ -1,19 +1,26 @@
 import { etcdserverpb, type ProtocolError } from '@conclave/protocol';
 import { rangeQuery } from '../apply/range-query.js';
 import { rangeBody } from '../apply/response-body.js';
+import { type ByteString } from '../backend/backend.js';
+import { rangeBounds } from '../mvcc/range-bounds.js';
 import { type RangeQuery, type RangeResult } from '../mvcc/range-query.js';
 import { asProtocolError, decodeRequest } from './decode.js';
 import { validateRange } from './kv-validation.js';
-import { type UnaryMethod } from './method.js';
+import { type Reply, type UnaryMethod } from './method.js';
 import { type RequestParts } from './request-parts.js';
 import { unary } from './unary.js';
 
 /** Rows of one slice: below 2 ms at 0.3 to 0.4 µs a row and the copying of values. */
 const rowsPerSlice = 2_000;
 
+/** Tag of RangeRequest.key: field 1, length-delimited. */
+const keyTag = 0x0a;
+
 /** KV.Range: linearizable unless asked otherwise, at one revision however long it takes. */
 export function rangeMethod(parts: RequestParts): UnaryMethod {
   return unary((bytes, reply, context) => {
+    const key = soleKey(bytes);
+    if (key !== undefined) return readKey(parts, key, reply);
     const request = decodeRequest(etcdserverpb.RangeRequest, bytes);
     validateRange(request);
     const query = rangeQuery(request);
@@ -27,6 +34,24 @@ export function rangeMethod(parts: RequestParts): UnaryMethod {
       if (error !== undefined) return answer(error, undefined);
       readRange(parts, query, () => cancelled, answer);
     });
+  });
+}
+
+/**
+ * The key of a request that has nothing but a key, by far the most frequent one: a linearizable read of one key as it is
+ * now. Undefined for all others, which are decoded in full.
+ */
+function soleKey(bytes: Uint8Array): ByteString | undefined {
+  const length = bytes.length - 2;
+  const isSole = length > 0 && length < 0x80 && bytes[0] === keyTag && bytes[1] === length;
+  return isSole ? Buffer.from(bytes.buffer, bytes.byteOffset + 2, length).toString('latin1') : undefined;
+}
+
+function readKey(parts: RequestParts, key: ByteString, reply: Reply): void {
+  parts.replica.linearizable((error) => {
+    if (error !== undefined) return reply(error, undefined);
+    const result = parts.store.range({ bounds: rangeBounds(key, '') });
+    reply(undefined, parts.header.response(result.revision, rangeBody(result)));
   });
 }
 
