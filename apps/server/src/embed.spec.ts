@@ -26,7 +26,7 @@ describe('startEmbedded', () => {
       });
       const before = await call(first, '/v3/cluster/member/list', {});
       await first.stop();
-      const second = await startEmbedded({ dataDir, options: { initialClusterToken: 'changed' } });
+      const second = await startEmbedded({ dataDir, options: { maxTxnOps: '64' } });
       expect(await call(second, '/v3/kv/range', { key: base64('foo') })).toMatchObject({
         kvs: [{ key: base64('foo'), value: base64('bar'), mod_revision: '2' }],
       });

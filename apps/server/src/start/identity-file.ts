@@ -59,7 +59,10 @@ function parse(path: string): Record<string, unknown> {
 }
 
 /** Writes the identity durably: the file is complete or absent after a crash. */
-export function writeIdentity(directory: string, { clusterId, memberId, clusterToken }: StoredIdentity): void {
+export function writeIdentity(
+  directory: string,
+  { clusterId, memberId, clusterToken }: StoredIdentity,
+): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const path = join(directory, fileName);
   const temporary = `${path}.new`;

@@ -1,6 +1,12 @@
 import { type LossReason } from '../errors.js';
 import { type Clock } from '../runtime.js';
 
+/**
+ * Two clocks that agree this well did not jump: the wall clock is read in whole milliseconds, and time synchronisation
+ * makes it run a little faster or slower.
+ */
+const clockToleranceMs = 100;
+
 /** One moment on both clocks. */
 export interface Stamp {
   readonly monotonicMs: number;
@@ -56,7 +62,8 @@ export class LeaseTerm {
   /** Why the term is over, or undefined while it is not. */
   over(): LossReason | undefined {
     if (this.monotonicRemainingMs() <= 0) return 'lease-expired-local';
-    return this.wallRemainingMs() <= 0 ? 'clock-jump' : undefined;
+    if (this.wallRemainingMs() > 0) return undefined;
+    return this.monotonicRemainingMs() <= clockToleranceMs ? 'lease-expired-local' : 'clock-jump';
   }
 
   private monotonicRemainingMs(): number {
