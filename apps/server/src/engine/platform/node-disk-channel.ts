@@ -16,6 +16,8 @@ export const Word = {
   failed: 6,
   /** The negative errno of the failure. */
   errno: 7,
+  /** 1 while the thread is to wait awake for the request after this one, for a moment. Written before the request. */
+  stayAwake: 8,
 } as const;
 
 /** Doubles behind the words: where to write; how long it took; where it failed. */
@@ -23,7 +25,8 @@ export const Double = { offset: 0, writeMs: 1, syncMs: 2, failedAt: 3 } as const
 
 export const Command = { write: 1, writeAndSync: 2, close: 3 } as const;
 
-const wordCount = 8;
+/** Even, because doubles follow. */
+const wordCount = 10;
 const doubleCount = 4;
 
 export interface Channel {

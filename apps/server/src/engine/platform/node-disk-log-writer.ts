@@ -14,11 +14,22 @@ type WaitAsync = (
 ) => { readonly async: boolean; readonly value: Promise<string> | string };
 const waitAsync = (Atomics as unknown as { waitAsync: WaitAsync }).waitAsync;
 
+/** Writes of up to so many bytes are polled for, at most so long. */
+const pollBytesMax = 1_024;
+const pollMs = 0.5;
+/** A reply that is noticed so much later than it is there tells that others need the processors ... */
+const crowdedMs = 0.1;
+/** ... when that happens to more than one write in nine for a while (a strike each, forgiven by so many good ones) ... */
+const forgivingWrites = 8;
+const strikesMax = 8;
+/** ... and so many writes go without polling then. */
+const restWrites = 256;
+
 interface SharedBuffer extends LogBuffer {
   readonly id: number;
 }
 
-/** The caller's side of the log thread. Costs per write: two Atomics, one promise. */
+/** The caller's side of the log thread. Costs per write: two Atomics, and one promise or a few turns of the event loop. */
 export class NodeLogWriter implements LogWriter {
   private readonly channel = createChannel();
   private readonly worker: Worker;
@@ -27,7 +38,15 @@ export class NodeLogWriter implements LogWriter {
   private inFlight: NodeFile | undefined;
   private closed = false;
   private failed = false;
+  /** When the last write was done, and how long the thread took for it. */
+  private finishedAt = Number.NEGATIVE_INFINITY;
+  private lastTookMs = Number.POSITIVE_INFINITY;
+  private pollingSince = 0;
+  private lagStrikes = 0;
+  /** Writes that go without polling before it is tried again. */
+  private restingWrites = 0;
   private readonly replied = (): void => this.finish();
+  private readonly polled = (): void => this.poll();
   /** Resolves when the thread has ended. */
   readonly ended: Promise<void>;
 
@@ -67,11 +86,19 @@ export class NodeLogWriter implements LogWriter {
     words[Word.buffer] = (buffer as SharedBuffer).id;
     words[Word.length] = length;
     doubles[Double.offset] = offset;
+    const command = sync ? Command.writeAndSync : Command.write;
+    const now = performance.now();
+    const polls = this.isWorthPolling(length, now);
+    words[Word.stayAwake] = polls ? 1 : 0;
+    if (polls) {
+      this.pollingSince = now;
+      this.request(command);
+      setImmediate(this.polled);
+      return;
+    }
     // Before the thread is woken: it would meet this one at the lock that guards all waiting, and sleep once more.
-    const waiting = waitAsync(words, Word.reply, this.requests);
-    this.request(sync ? Command.writeAndSync : Command.write);
-    const settled = waiting.async ? (waiting.value as Promise<string>) : Promise.resolve();
-    void settled.then(this.replied);
+    this.awaitReply();
+    this.request(command);
   }
 
   close(): void {
@@ -79,6 +106,50 @@ export class NodeLogWriter implements LogWriter {
     assert(this.inFlight === undefined || this.failed, 'nothing is in flight');
     this.closed = true;
     this.request(Command.close);
+  }
+
+  /**
+   * A small write right after another, on a disk that syncs fast, is what a few clients wait for one after the other:
+   * turning the event loop until the reply is there, with the thread awake, takes less than waking each other. With
+   * more to write, or with others in need of the processors, it would only take their time.
+   */
+  private isWorthPolling(length: number, now: number): boolean {
+    if (length > pollBytesMax || this.lastTookMs > pollMs || now - this.finishedAt > pollMs) return false;
+    if (this.restingWrites === 0) return true;
+    this.restingWrites -= 1;
+    return false;
+  }
+
+  private poll(): void {
+    if (this.inFlight === undefined) return;
+    if (Atomics.load(this.channel.words, Word.reply) === this.requests) return this.polledReply();
+    if (performance.now() - this.pollingSince < pollMs) setImmediate(this.polled);
+    else this.awaitReply((this.requests - 1) | 0);
+  }
+
+  private polledReply(): void {
+    const { doubles } = this.channel;
+    const tookMs = doubles[Double.writeMs]! + doubles[Double.syncMs]!;
+    this.noteLag(performance.now() - this.pollingSince - tookMs);
+    this.finish();
+  }
+
+  private noteLag(lagMs: number): void {
+    if (lagMs < crowdedMs) {
+      if (this.lagStrikes > 0) this.lagStrikes -= 1;
+      return;
+    }
+    this.lagStrikes += forgivingWrites;
+    if (this.lagStrikes < strikesMax * forgivingWrites) return;
+    this.lagStrikes = 0;
+    this.restingWrites = restWrites;
+  }
+
+  /** Calls back when the reply is no longer the one to request `answered`. */
+  private awaitReply(answered = this.requests): void {
+    const waiting = waitAsync(this.channel.words, Word.reply, answered);
+    const settled = waiting.async ? (waiting.value as Promise<string>) : Promise.resolve();
+    void settled.then(this.replied);
   }
 
   private request(command: number): void {
@@ -106,7 +177,11 @@ export class NodeLogWriter implements LogWriter {
       );
     }
     this.inFlight = undefined;
-    this.listener.onWritten(doubles[Double.writeMs]!, doubles[Double.syncMs]!);
+    const writeMs = doubles[Double.writeMs]!;
+    const syncMs = doubles[Double.syncMs]!;
+    this.lastTookMs = writeMs + syncMs;
+    this.finishedAt = performance.now();
+    this.listener.onWritten(writeMs, syncMs);
   }
 
   private lost(cause: unknown): void {
