@@ -11,6 +11,7 @@ import {
   type ServerTlsOptions,
   type Timer,
 } from './runtime.js';
+import { shareReads } from './transport/shared-reads.js';
 import { type Endpoint, type Pipe, type PipeHandler, type TlsPeer } from './transport/pipe.js';
 
 /** Node's longest timer; longer delays are cut to it, so a caller must be ready to be called early. */
@@ -234,6 +235,10 @@ class SocketPipe implements Pipe {
     // ours, so `drain` is certain to follow.
     this.#heldBack = socket.writableLength > socketHighWaterBytes;
     return !this.#heldBack;
+  }
+
+  shareReads(): void {
+    shareReads(this.socket, this.#onData);
   }
 
   pause(): void {

@@ -3,6 +3,9 @@ export class MalformedMessageError extends Error {
   override readonly name = 'MalformedMessageError';
 }
 
+/** The factor of a sixth byte, which a number of 32 bits does not have. */
+const varintFactorEnd = 2 ** 35;
+
 /**
  * The fields of an etcdserverpb.PutRequest, found in place: nothing is copied or allocated, so that one instance can
  * read request after request. A put is decoded twice (when it is checked and when it is applied), on the hottest path
@@ -96,10 +99,10 @@ export class PutFields {
   private varint(): number {
     const { bytes } = this;
     let value = 0;
-    for (let shift = 0; shift < 35; shift += 7) {
+    for (let factor = 1; factor < varintFactorEnd; factor *= 0x80) {
       if (this.position >= bytes.length) throw new MalformedMessageError('a number ends behind the message');
       const byte = bytes[this.position++];
-      value += (byte & 0x7f) * 2 ** shift;
+      value += (byte & 0x7f) * factor;
       if (byte < 0x80) return value;
     }
     throw new MalformedMessageError('a tag or length has more than 32 bits');

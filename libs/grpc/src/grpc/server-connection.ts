@@ -55,6 +55,7 @@ export class ServerConnection extends DrivenConnection implements CallHost {
     this.gzipMinBytes = core.settings.gzipMinBytes;
     this.onHandled = core.onHandled;
     this.remote = pipe.remote;
+    pipe.shareReads();
   }
 
   /** The certificate costs something to ask for, and does not change. */

@@ -45,6 +45,7 @@ class MemoryPipe implements Pipe {
   #closing = false;
   #closeDelivered = false;
   #closeError: Error | undefined;
+  #sharesReads = false;
   /** Our last `write` said false, so the peer owes us an `onDrain`. */
   #heldBack = false;
 
@@ -84,6 +85,10 @@ class MemoryPipe implements Pipe {
     other.#scheduleDelivery();
     this.#heldBack = other.#incomingBytes > this.highWaterBytes;
     return !this.#heldBack;
+  }
+
+  shareReads(): void {
+    this.#sharesReads = true;
   }
 
   pause(): void {
@@ -138,7 +143,8 @@ class MemoryPipe implements Pipe {
     while (this.#incoming.length > 0 && !this.#paused && this.#handler !== undefined) {
       const chunk = this.#incoming.shift() as Uint8Array;
       this.#incomingBytes -= chunk.length;
-      this.#handler.onBytes(chunk);
+      if (this.#sharesReads) deliverForCall(this.#handler, chunk);
+      else this.#handler.onBytes(chunk);
     }
     this.#releaseWriter();
     if (this.#handler === undefined) return;
@@ -160,4 +166,11 @@ class MemoryPipe implements Pipe {
     other.#heldBack = false;
     if (!other.#closing) other.#handler?.onDrain();
   }
+}
+
+/** Whoever keeps the bytes longer than the call finds them wiped. */
+function deliverForCall(handler: PipeHandler, chunk: Uint8Array): void {
+  const bytes = new Uint8Array(chunk);
+  handler.onBytes(bytes);
+  bytes.fill(0xff);
 }

@@ -2,7 +2,7 @@
 export interface PipeHandler {
   /** The pipe is ready for use (TCP connected, TLS handshake finished). Not called for pipes that were accepted. */
   onOpen(): void;
-  /** Bytes from the peer. The handler may keep the chunk; nobody writes to it again. */
+  /** Bytes from the peer. The handler may keep the chunk, unless it has called `shareReads`: nobody writes to it again. */
   onBytes(chunk: Uint8Array): void;
   /** A pipe whose `write` said false has room again. */
   onDrain(): void;
@@ -61,6 +61,11 @@ export interface Pipe {
    * False: hold back until `onDrain`. Bytes written to a pipe that is closed are dropped.
    */
   write(chunks: readonly Uint8Array[]): boolean;
+  /**
+   * From the next chunk on, `onBytes` gets bytes that are valid during the call only. That allows reads without an
+   * allocation each; a pipe that has no such way goes on as before. The pipe is not handed to another owner afterwards.
+   */
+  shareReads(): void;
   /** Stops and restarts the delivery of `onBytes`. The peer then feels TCP's own back-pressure. */
   pause(): void;
   resume(): void;
