@@ -23,7 +23,7 @@ export const directions: readonly Direction[] = [
   },
   {
     folder: `${engine}/backend`,
-    mayImport: [`${engine}/platform`, `${engine}/raft`],
+    mayImport: [`${engine}/platform`, `${engine}/raft`, `${engine}/snapshot`],
     packages: ['lmdb', 'node:worker_threads', 'node:os', 'node:fs'],
   },
   {

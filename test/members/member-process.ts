@@ -19,7 +19,21 @@ export function hasProgram(name: string): boolean {
   return spawnSync('which', [name], { stdio: 'ignore' }).status === 0;
 }
 
+/** A member's place in a cluster of several. */
+export interface ClusterPlace {
+  readonly name: string;
+  /** As `--initial-cluster` has it; the member itself stands in it under its name and peer URL. */
+  readonly initialCluster: string;
+  readonly state: 'new' | 'existing';
+  readonly clientPort: number;
+  readonly peerPort: number;
+}
+
 export interface MemberProcessOptions {
+  /** By default the member is alone. */
+  readonly place?: ClusterPlace;
+  /** `https` needs flags with certificates. */
+  readonly peerScheme?: 'http' | 'https';
   /** Further flags. */
   readonly flags?: readonly string[];
   readonly environment?: NodeJS.ProcessEnv;
@@ -31,7 +45,7 @@ export interface MemberProcessOptions {
   readonly wrapper?: readonly string[];
 }
 
-/** A single member in a process of its own, on free ports of 127.0.0.1. */
+/** A member in a process of its own, on free ports of 127.0.0.1. */
 export class MemberProcess {
   private child: ChildProcess | undefined;
   private text = '';
@@ -46,7 +60,9 @@ export class MemberProcess {
 
   /** Chooses ports and a data directory; `start` starts it. */
   static async create(kind: MemberKind, options: MemberProcessOptions = {}): Promise<MemberProcess> {
-    const [clientPort, peerPort] = await freePorts(2);
+    const { place } = options;
+    const [clientPort, peerPort] =
+      place === undefined ? await freePorts(2) : [place.clientPort, place.peerPort];
     const directory = options.directory ?? mkdtempSync(join(tmpdir(), `${kind}-member-`));
     return new MemberProcess(kind, clientPort, peerPort, directory, options);
   }
@@ -58,6 +74,14 @@ export class MemberProcess {
 
   get url(): string {
     return `http://${this.address}`;
+  }
+
+  get peerUrl(): string {
+    return `${this.options.peerScheme ?? 'http'}://127.0.0.1:${this.peerPort}`;
+  }
+
+  get name(): string {
+    return this.options.place?.name ?? 'test';
   }
 
   get dataDirectory(): string {
@@ -156,15 +180,17 @@ export class MemberProcess {
   }
 
   private flags(): string[] {
-    const peerUrl = `http://127.0.0.1:${this.peerPort}`;
+    const { peerUrl, name } = this;
+    const { place } = this.options;
     return [
-      '--name=test',
+      `--name=${name}`,
       `--data-dir=${this.dataDirectory}`,
       `--listen-client-urls=${this.url}`,
       `--advertise-client-urls=${this.url}`,
       `--listen-peer-urls=${peerUrl}`,
       `--initial-advertise-peer-urls=${peerUrl}`,
-      `--initial-cluster=test=${peerUrl}`,
+      `--initial-cluster=${place?.initialCluster ?? `${name}=${peerUrl}`}`,
+      `--initial-cluster-state=${place?.state ?? 'new'}`,
     ];
   }
 }

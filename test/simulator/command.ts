@@ -8,18 +8,23 @@ const usage = `Runs the member of a seed through simulated faults and checks eve
 
   npm run sim -- --seed=42             one seed
   npm run sim -- --seeds=1..1000       many
+  npm run sim -- --seed=42 --members=3 a cluster: of 3 or 5, or of 1 as when not given
   npm run sim -- --seed=42 --trace     prints everything that happens
   npm run sim -- --seeds=1..50 --twice each seed twice: the traces must be the same
   npm run sim -- --seeds=1..50 --planted=<name>   with a known mistake, which must be found
                                        (${plantedBugs.map(({ name }) => name).join(', ')})
+  npm run sim -- --seeds=1..50 --members=3 --mutant=<name>   with an engine that a patch of mutants/ was applied to
 `;
 
 interface Arguments {
   readonly first: number;
   readonly last: number;
+  readonly members: number;
   readonly twice: boolean;
   readonly trace: boolean;
   readonly planted: PlantedBug | undefined;
+  /** Put into the engine before this was loaded. */
+  readonly mutant: string | undefined;
 }
 
 /** @throws Error that says what is wrong with the arguments. */
@@ -31,7 +36,9 @@ function readArguments(args: readonly string[]): Arguments | undefined {
       seeds: { type: 'string' },
       trace: { type: 'boolean', default: false },
       twice: { type: 'boolean', default: false },
+      members: { type: 'string', default: '1' },
       planted: { type: 'string' },
+      mutant: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -46,7 +53,17 @@ function readArguments(args: readonly string[]): Arguments | undefined {
   if (values.planted !== undefined && planted === undefined) {
     throw new Error(`there is no planted mistake "${values.planted}"`);
   }
-  return { first, last, twice: values.twice, trace: values.trace, planted };
+  if (!/^[1-7]$/.test(values.members))
+    throw new Error(`"${values.members}" is no number of members from 1 to 7`);
+  return {
+    first,
+    last,
+    members: Number(values.members),
+    twice: values.twice,
+    trace: values.trace,
+    planted,
+    mutant: values.mutant,
+  };
 }
 
 function print(line: string): void {
@@ -72,7 +89,7 @@ export async function main(args: readonly string[]): Promise<number> {
     if (result === undefined) return 1;
     if (result.violation === undefined) continue;
     failures++;
-    print(reportOf(result, options.planted));
+    print(reportOf(result, options));
     if (options.planted === undefined) return 1;
   }
   if (options.last > options.first)
@@ -81,12 +98,15 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 /** @returns undefined when the seed does not repeat itself: then nothing that it says can be trusted. */
-async function runOne(seed: number, { planted, trace, twice }: Arguments): Promise<RunResult | undefined> {
+async function runOne(
+  seed: number,
+  { planted, trace, twice, members }: Arguments,
+): Promise<RunResult | undefined> {
   const started = performance.now();
-  const result = await runSeed(seed, { planted, print: trace ? print : undefined });
+  const result = await runSeed(seed, { planted, members, print: trace ? print : undefined });
   print(lineOf(result, performance.now() - started));
   if (!twice) return result;
-  const again = await runSeed(seed, { planted });
+  const again = await runSeed(seed, { planted, members });
   if (again.hash === result.hash) return result;
   print(`seed ${seed} is not deterministic: its trace was ${result.hash}, then ${again.hash}`);
   return undefined;

@@ -4,19 +4,22 @@ import { type Oracle } from './checks/oracle.js';
 import { type Connection } from './clients/connection.js';
 import { rangeRequest } from './clients/requests.js';
 import { type WatchClient } from './clients/watch-client.js';
-import { electionMs, type Member } from './world/member.js';
+import { electionMs } from './world/engine-settings.js';
+import { type Member } from './world/member.js';
 import { type Schedule } from './world/schedule.js';
 import { Violation } from './world/violation.js';
 
 export interface FinalParts {
   readonly schedule: Schedule;
-  readonly member: Member;
+  readonly members: readonly Member[];
   readonly log: CommittedLog;
   readonly oracle: Oracle;
   readonly watchClients: readonly WatchClient[];
   readonly operator: Connection;
   /** The longest TTL of a lease. */
   readonly ttlMs: number;
+  /** A client waits for an answer. */
+  isWaiting(): boolean;
 }
 
 /** Within this a healthy member must serve. */
@@ -29,9 +32,10 @@ export class FinalChecks {
   async run(): Promise<void> {
     const { log, watchClients, ttlMs } = this.parts;
     await this.serving();
+    await this.within('R11', 'no client waits for an answer', 12_000, () => !this.parts.isWaiting());
     const isRoomy = (): boolean => !log.model.isOutOfSpace;
     await this.within('R11', 'the alarm is disarmed', 20_000, isRoomy);
-    const bound = ttlMs + electionMs + 4_000;
+    const bound = ttlMs * 1.1 + electionMs + 4_000;
     await this.within(
       'E2',
       'all leases that nobody renews have run out',
@@ -40,14 +44,43 @@ export class FinalChecks {
     );
     await this.pause(2_000);
     for (const client of watchClients) client.checkCurrent();
-    await this.compareHistory();
+    await this.converged();
+    await this.compareHistories();
     await this.restart();
-    await this.compareHistory();
+    await this.compareHistories();
   }
 
+  /** Every member is up, and answers a read that sees everything. */
   private async serving(): Promise<void> {
-    const { member } = this.parts;
-    await this.within('R11', 'a healthy member serves', startBoundMs, () => member.engine !== undefined);
+    const { members } = this.parts;
+    const areUp = (): boolean => members.every(({ engine }) => engine !== undefined);
+    await this.within('R11', 'healthy members serve', startBoundMs, areUp);
+    if (members.length === 1) return;
+    const end = this.parts.schedule.now + startBoundMs;
+    for (const member of members) await this.answers(member, end);
+  }
+
+  /** A member answers a linearizable read until `end`, however often it has to be asked. */
+  private async answers(member: Member, end: number): Promise<void> {
+    const { schedule, operator } = this.parts;
+    const left = (): number => Math.max(0, end - schedule.now);
+    for (;;) {
+      let outcome: string | undefined;
+      operator.home.stay(member);
+      operator.call(rangeRequest(everythingAt(0)), ({ kind }) => (outcome = kind));
+      await this.within('R11', `member ${member.number} answers a read`, left(), () => outcome !== undefined);
+      if (outcome === 'ok') return;
+      await this.pause(50);
+      if (left() === 0)
+        throw new Violation('R11', `member ${member.number} refuses reads in a healthy cluster`);
+    }
+  }
+
+  /** All members have applied the same entries. */
+  private async converged(): Promise<void> {
+    const { members, log } = this.parts;
+    const areEqual = (): boolean => members.every((member) => member.log.applied === log.last);
+    await this.within('R11', 'all members have applied all entries', 5_000, areEqual);
   }
 
   private async within(property: string, what: string, ms: number, isSo: () => boolean): Promise<void> {
@@ -61,38 +94,51 @@ export class FinalChecks {
     await schedule.run(schedule.now + ms, () => false);
   }
 
-  /** Stops the member in order and starts it again. */
+  /** Stops all members in order and starts them again. */
   private async restart(): Promise<void> {
-    const { member } = this.parts;
-    let isClosed = false;
-    const closing = member.close().then(() => (isClosed = true));
-    await this.within('R11', 'a member that is told to close has closed', startBoundMs, () => isClosed);
-    await closing;
-    member.start();
+    const { members } = this.parts;
+    let closed = 0;
+    const closing = members.map((member) => member.close().then(() => closed++));
+    const areClosed = (): boolean => closed === members.length;
+    await this.within('R11', 'members that are told to close have closed', startBoundMs, areClosed);
+    await Promise.all(closing);
+    for (const member of members) member.start();
     await this.serving();
   }
 
+  private async compareHistories(): Promise<void> {
+    const { members, operator } = this.parts;
+    for (const member of members) {
+      operator.home.stay(member);
+      await this.compareHistory(25);
+    }
+  }
+
   /** Every revision that may be read, and one that may not be, must read as the model says (K7). */
-  private async compareHistory(): Promise<void> {
+  private async compareHistory(samples: number): Promise<void> {
     const { log } = this.parts;
     const { revision, compacted } = log.model;
     const first = Math.max(1, compacted - 1);
-    const step = Math.max(1, Math.floor((revision - first) / 25));
+    const step = Math.max(1, Math.floor((revision - first) / samples));
     for (let at = revision + 1; at >= first; at -= at > revision - 3 ? 1 : step) await this.readAll(at);
     await this.readAll(first);
   }
 
   private async readAll(revision: number): Promise<void> {
-    const everything = Buffer.from('\0');
-    const request = etcdserverpb.RangeRequest.fromPartial({
-      key: everything,
-      range_end: everything,
-      revision: BigInt(revision),
-    });
     let isAnswered = false;
-    this.parts.operator.call(rangeRequest(request), (outcome) => {
+    this.parts.operator.call(rangeRequest(everythingAt(revision)), (outcome) => {
       isAnswered = outcome.kind !== 'unknown';
     });
     await this.within('R11', 'a read is answered', 10_000, () => isAnswered);
   }
+}
+
+/** All keys at a revision; 0 is now. */
+function everythingAt(revision: number): etcdserverpb.RangeRequest {
+  const everything = Buffer.from('\0');
+  return etcdserverpb.RangeRequest.fromPartial({
+    key: everything,
+    range_end: everything,
+    revision: BigInt(revision),
+  });
 }

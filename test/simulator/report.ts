@@ -3,9 +3,9 @@ import { type RunResult } from './run.js';
 
 /** One line for one seed. */
 export function lineOf(result: RunResult, wallMs: number): string {
-  const { seed, hash, answers, entries, watchEvents, expiries, crashes, faults, virtualMs, violation } =
-    result;
-  const happened = Object.entries(faults).filter(([, count]) => (count as number) > 0);
+  const { seed, hash, answers, entries, watchEvents, expiries, crashes, virtualMs, violation } = result;
+  const all = [...Object.entries(result.faults), ...Object.entries(result.network)] as [string, number][];
+  const happened = all.filter(([, count]) => count > 0);
   return [
     `seed ${seed}`,
     `trace ${hash}`,
@@ -13,6 +13,7 @@ export function lineOf(result: RunResult, wallMs: number): string {
     `${entries} entries`,
     `${watchEvents} watch events`,
     `${expiries} expiries`,
+    ...(result.members > 1 ? [`${result.leaders} leaders`] : []),
     `${crashes} crashes`,
     `faults {${happened.map(([kind, count]) => `${kind} ${count}`).join(', ')}}`,
     `${(virtualMs / 1000).toFixed(1)} s simulated in ${wallMs.toFixed(0)} ms`,
@@ -20,11 +21,24 @@ export function lineOf(result: RunResult, wallMs: number): string {
   ].join('  ');
 }
 
+/** What was wrong with the engine on purpose. */
+export interface Planted {
+  readonly planted?: PlantedBug | undefined;
+  readonly mutant?: string | undefined;
+}
+
 /** What a person needs to understand a violation, and the command that shows it again. */
-export function reportOf(result: RunResult, planted: PlantedBug | undefined): string {
+export function reportOf(result: RunResult, given: Planted = {}): string {
   const { violation, seed, tail, virtualMs } = result;
   if (violation === undefined) return '';
-  const replay = `npm run sim -- --seed=${seed}${planted === undefined ? '' : ` --planted=${planted.name}`} --trace`;
+  const flaw =
+    given.mutant !== undefined
+      ? ` --mutant=${given.mutant}`
+      : given.planted === undefined
+        ? ''
+        : ` --planted=${given.planted.name}`;
+  const members = result.members === 1 ? '' : ` --members=${result.members}`;
+  const replay = `npm run sim -- --seed=${seed}${members}${flaw} --trace`;
   return [
     '',
     `Property ${violation.property} does not hold at ${virtualMs.toFixed(3)} ms:`,

@@ -12,7 +12,7 @@ const firstSeed = Number(process.env.CONCLAVE_SEED ?? 10_001);
 
 async function pass(seed: number, options: RunOptions = {}): Promise<RunResult> {
   const result = await runSeed(seed, options);
-  if (result.violation !== undefined) expect.fail(reportOf(result, undefined));
+  if (result.violation !== undefined) expect.fail(reportOf(result));
   return result;
 }
 
@@ -74,7 +74,7 @@ describe('planted mistakes', () => {
       if (result.violation === undefined) continue;
       // The same world without the mistake is right: what was found is the mistake.
       await pass(seed);
-      expect(reportOf(result, planted)).toMatch(/See it again: npm run sim/);
+      expect(reportOf(result, { planted })).toMatch(/See it again: npm run sim/);
       return;
     }
     expect.fail(`${seedsMax} seeds did not show that ${planted.story}`);

@@ -47,7 +47,9 @@ export async function startEmbedded(embed: EmbedOptions = {}): Promise<EmbeddedM
   };
   try {
     const url = `http://127.0.0.1:${embed.port ?? 0}`;
-    const texts = { dataDir, listenClientUrls: url, advertiseClientUrls: url, ...embed.options };
+    // Alone by default: without a peer port two embedded members never meet at the default one.
+    const alone = { listenPeerUrls: '' };
+    const texts = { dataDir, listenClientUrls: url, advertiseClientUrls: url, ...alone, ...embed.options };
     const { options } = optionsFrom(texts, optionsDisk);
     const logger =
       embed.logger ??

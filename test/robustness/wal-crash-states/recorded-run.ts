@@ -21,7 +21,7 @@ export type Update =
       readonly entries: readonly Entry[];
       readonly mustSync: boolean;
     }
-  | { readonly kind: 'mark'; readonly mark: LogMark };
+  | { readonly kind: 'mark' | 'restart'; readonly mark: LogMark };
 
 /** The disk as it was before one effect, and how many updates had been acknowledged as durable. */
 export interface Moment {
@@ -63,17 +63,11 @@ export function nextState(state: ExpectedState, update: Update): ExpectedState {
     return { hardState: update.hardState ?? state.hardState, mark: state.mark, entries };
   }
   const { mark } = update;
-  if (mark.index < state.mark.index) return state;
-  if (mark.index === state.mark.index) return { ...state, mark };
-  const agrees = state.entries.some((entry) => entry.index === mark.index && entry.term === mark.term);
-  return {
-    hardState: state.hardState,
-    mark,
-    entries: agrees ? state.entries.filter((entry) => entry.index > mark.index) : [],
-  };
+  const entries = update.kind === 'mark' ? state.entries.filter(({ index }) => index > mark.index) : [];
+  return { hardState: state.hardState, mark, entries };
 }
 
-/** Makes updates as a raft member would: appends, conflicting appends, votes, marks of applied state and of snapshots. */
+/** Makes updates as a raft member would: appends, conflicting appends, votes, marks of applied state, and restarts after states. */
 export function makeUpdates(count: number, random: SeededRandom): Update[] {
   const updates: Update[] = [];
   let state = start;
@@ -96,7 +90,11 @@ function makeUpdate(state: ExpectedState, term: number, random: SeededRandom): U
   }
   if (kind === 4)
     return { kind: 'mark', mark: { ...state.mark, confState: { ...confState, voters: [BigInt(term)] } } };
-  if (kind === 1) return { kind: 'mark', mark: { index: last + 1 + random.below(5), term, confState } };
+  if (kind === 1) {
+    // Beyond the log, or within it in a term that it does not have there.
+    const index = state.mark.index + 1 + random.below(last - state.mark.index + 5);
+    return { kind: 'restart', mark: { index, term: Math.max(term, state.hardState.term) + 1, confState } };
+  }
   const commit = Math.min(last, Math.max(state.hardState.commit, state.mark.index));
   const hardState = { term: Math.max(term, state.hardState.term), vote: BigInt(random.below(4)), commit };
   if (kind === 2) return { kind: 'append', hardState, entries: [], mustSync: random.below(2) === 0 };
@@ -146,15 +144,16 @@ export async function recordRun(
       const update = updates[number - 1]!;
       const done = (): void => {
         // A mark and a synced append promise durability, of themselves and of everything before.
-        if (update.kind === 'mark' || update.mustSync) acknowledged = number;
-        if (update.kind === 'mark') wal.cut(update.mark.index);
+        if (update.kind !== 'append' || update.mustSync) acknowledged = number;
+        if (update.kind !== 'append') wal.cut(update.mark.index);
         fixture.clock.advance(random.below(200));
         if (number === updates.length) resolve();
         else if (issued < updates.length)
           for (let i = random.below(3); i >= 0 && issued < updates.length; i--) issue();
       };
-      if (update.kind === 'mark') wal.saveMark(update.mark, done);
-      else wal.append(update, done);
+      if (update.kind === 'append') wal.append(update, done);
+      else if (update.kind === 'mark') wal.saveMark(update.mark, done);
+      else wal.restartAfter(update.mark, done);
     };
     issue();
   });

@@ -5,20 +5,43 @@ import { type Invocation } from '../clients/invocation.js';
 import { Violation } from '../world/violation.js';
 import { CommandKind, decodeCommand, modelCommand, responseText } from './commands.js';
 
+/** The founding of a cluster has this place in its log, and is no entry of it. */
+export const foundingIndex = 1;
+
 /** One entry of the committed log and what the world was after it. */
 export interface Committed {
   readonly term: number;
+  /** The newest term that a leader had claimed when the entry was first applied. */
+  readonly seenInTerm: number;
   readonly data: Buffer;
   readonly answer: Answer;
+  /** What the member answered that was the first to apply it. */
+  readonly raw: ApplyResult | undefined;
   /** After this entry. */
   readonly compacted: number;
   readonly isOutOfSpace: boolean;
 }
 
+/** Commands that only clients ask for. */
+const ofClients: ReadonlySet<CommandKind> = new Set([
+  CommandKind.Put,
+  CommandKind.DeleteRange,
+  CommandKind.Txn,
+  CommandKind.Compact,
+  CommandKind.LeaseGrant,
+  CommandKind.LeaseRevoke,
+]);
+
 /** What the log knows of a lease: from one index on, until another. */
 export interface LeaseLife {
   readonly grantedAt: number;
   revokedAt: number;
+}
+
+/** Equal requests of one process whose entries are not known, and entries of which it is not known whose they are. */
+interface Asked {
+  readonly invocations: Invocation[];
+  readonly entries: number[];
 }
 
 /** Told of what leases do, with true times. */
@@ -28,8 +51,8 @@ export interface LeaseWatcher {
 }
 
 /**
- * The committed log, as a member applies it: every entry goes through the model when it is first seen, and must be the same, with the
- * same result, whenever it is seen again. Index 0 is the empty store.
+ * The committed log: every entry goes through the model when a member is the first to apply it, and must be the same, with the same
+ * result, whenever it is applied again, there or elsewhere. Index 0 is the empty store.
  */
 export class CommittedLog {
   readonly model = new Model();
@@ -38,15 +61,28 @@ export class CommittedLog {
   leaseWatcher: LeaseWatcher | undefined;
   /** Internal compactions are expected. */
   compactsByItself = false;
-  /** The index that the running process must apply next. */
-  private next = 1;
-  /** Requests that were proposed and not seen in the log, by process, kind and payload; oldest first. */
-  private readonly proposed = new Map<string, Invocation[]>();
+  /** The newest term that a leader has claimed. */
+  term: () => number = () => 0;
+  /** What processes were asked for, by process, kind and payload. */
+  private readonly asked = new Map<string, Asked>();
+  /** Who has proposed what, by member, process and number: nothing may be there twice (K3). */
+  private readonly names = new Set<string>();
 
   constructor() {
     const answer = { error: undefined, revision: 1, text: '' };
     const data = Buffer.alloc(0);
-    this.entries.push({ term: 0, data, answer, compacted: -1, isOutOfSpace: false });
+    for (let index = 0; index <= foundingIndex; index++) {
+      const term = index;
+      this.entries.push({
+        term,
+        seenInTerm: term,
+        data,
+        answer,
+        raw: undefined,
+        compacted: -1,
+        isOutOfSpace: false,
+      });
+    }
   }
 
   /** Index of the last entry. */
@@ -54,46 +90,52 @@ export class CommittedLog {
     return this.entries.length - 1;
   }
 
-  /** A process starts from a store that has applied `index`. */
-  restarted(index: number): void {
-    if (index > this.last) {
-      throw new Violation(
-        'K2',
-        `the store says that entry ${index} is applied; the log ends at ${this.last}`,
-      );
-    }
-    this.next = index + 1;
-  }
-
-  /** A client proposes; `undefined` boot: no process runs. */
+  /** A client asks a process for a command. */
   propose(boot: bigint, kind: CommandKind, payload: Uint8Array, invocation: Invocation): void {
     const name = nameOf(boot, kind, payload);
-    const waiting = this.proposed.get(name);
-    if (waiting === undefined) this.proposed.set(name, [invocation]);
-    else waiting.push(invocation);
+    const asked = this.asked.get(name);
+    if (asked === undefined) this.asked.set(name, { invocations: [invocation], entries: [] });
+    else asked.invocations.push(invocation);
   }
 
   /** The request was refused before it was proposed: from now on it must never be seen. */
   withdraw(boot: bigint, kind: CommandKind, payload: Uint8Array, invocation: Invocation): void {
-    const waiting = this.proposed.get(nameOf(boot, kind, payload)) ?? [];
-    const at = waiting.indexOf(invocation);
-    if (at >= 0) waiting.splice(at, 1);
+    if (invocation.index !== undefined) return;
+    const { invocations = [] } = this.asked.get(nameOf(boot, kind, payload)) ?? {};
+    const at = invocations.indexOf(invocation);
+    if (at >= 0) invocations.splice(at, 1);
   }
 
-  /** A member applied an entry. */
+  /**
+   * The process answers, with or without success. Among equal requests the answer says whose an entry is: it comes when
+   * the process has applied it, and before it applies another; that of a physical compaction comes later.
+   */
+  answered(
+    boot: bigint,
+    kind: CommandKind,
+    payload: Uint8Array,
+    invocation: Invocation,
+    succeeded: boolean,
+  ): void {
+    if (invocation.index !== undefined) return;
+    const asked = this.asked.get(nameOf(boot, kind, payload));
+    if (asked === undefined || !asked.invocations.includes(invocation)) return;
+    const { repliedAt, floor } = invocation;
+    const fits = (index: number): boolean => (this.entries[index].answer.error === undefined) === succeeded;
+    const isEarlier = (index: number): boolean => index > floor && index < repliedAt && fits(index);
+    const place = asked.entries.includes(repliedAt)
+      ? asked.entries.indexOf(repliedAt)
+      : asked.entries.findIndex(isEarlier);
+    if (place < 0) return;
+    invocation.index = asked.entries[place];
+    asked.entries.splice(place, 1);
+    asked.invocations.splice(asked.invocations.indexOf(invocation), 1);
+  }
+
+  /** A member applied an entry: the first one that nobody has applied before, or one of those again. */
   applied(entry: Entry, result: ApplyResult): void {
-    const { index } = entry;
-    if (index !== this.next) throw new Violation('R5', `entry ${index} was applied, ${this.next} was due`);
-    this.next = index + 1;
-    if (index <= this.last) this.compareAgain(entry, result);
+    if (entry.index <= this.last) this.compareAgain(entry, result);
     else this.add(entry, result);
-  }
-
-  /** A member serves again: all that was ever applied must have come back. */
-  serving(): void {
-    if (this.next > this.last) return;
-    const lost = `entries ${this.next} to ${this.last} were applied before and are gone`;
-    throw new Violation('K2', lost);
   }
 
   /** Whether a lease was alive after some entry from `first` to `last`; and the same for not being alive. */
@@ -111,20 +153,36 @@ export class CommittedLog {
   private compareAgain(entry: Entry, result: ApplyResult): void {
     const before = this.entries[entry.index];
     if (before.term !== entry.term || !before.data.equals(entry.data)) {
-      throw new Violation('K2', `entry ${entry.index} was committed, and is another one after a restart`);
+      throw new Violation(
+        'K2',
+        `entry ${entry.index} was committed in term ${before.term}, and is now another one`,
+      );
     }
-    this.compareResult(entry, result, before.answer);
+    const { raw } = before;
+    if (raw === undefined) return;
+    const isSame = raw.error?.reason === result.error?.reason && raw.revision === result.revision;
+    if (isSame && Buffer.compare(raw.body, result.body) === 0) return;
+    throw new Violation('R5', `entry ${entry.index} gave another result than where it was applied before`);
   }
 
   private add(entry: Entry, result: ApplyResult): void {
     const data = Buffer.from(entry.data);
-    const command =
-      data.length === 0 ? ({ kind: 'other' } as const) : modelCommand(decodeCommand(data), entry.term);
+    const isCommand = data.length > 0 && entry.kind === 'normal';
+    const command = !isCommand ? ({ kind: 'other' } as const) : modelCommand(decodeCommand(data), entry.term);
     const answer = this.model.apply(command);
     const { compacted, isOutOfSpace } = this.model;
-    this.entries.push({ term: entry.term, data, answer, compacted, isOutOfSpace });
+    const raw = { ...result, body: result.body.slice() };
+    this.entries.push({
+      term: entry.term,
+      seenInTerm: this.term(),
+      data,
+      answer,
+      raw,
+      compacted,
+      isOutOfSpace,
+    });
     this.compareResult(entry, result, answer);
-    if (data.length > 0) this.assign(data, entry.index);
+    if (isCommand) this.assign(data, entry.index);
     if (answer.error === undefined) this.followLease(command, entry.index);
   }
 
@@ -144,7 +202,8 @@ export class CommittedLog {
 
   private compareResult(entry: Entry, result: ApplyResult, expected: Answer): void {
     const error = result.error?.reason;
-    const kind = entry.data.length === 0 ? undefined : decodeCommand(entry.data).kind;
+    const isCommand = entry.data.length > 0 && entry.kind === 'normal';
+    const kind = isCommand ? decodeCommand(entry.data).kind : undefined;
     const text = kind === undefined || error !== undefined ? '' : responseText(kind, result.body);
     const isRight =
       error === expected.error && result.revision === expected.revision && text === expected.text;
@@ -156,20 +215,20 @@ export class CommittedLog {
     );
   }
 
-  /** Finds out whose request an entry is: of one process, equal requests are in the log in the order in which they were made. */
+  /** Finds out whose request an entry is. Among equal requests of one process the answers will tell. */
   private assign(data: Buffer, index: number): void {
-    const { boot, kind, payload } = decodeCommand(data);
-    const invocation = this.proposed.get(nameOf(boot, kind, payload))?.shift();
-    if (invocation !== undefined) {
-      invocation.index = index;
+    const { member, boot, sequence, kind, payload } = decodeCommand(data);
+    const name = `${member}/${boot}/${sequence}`;
+    if (this.names.has(name))
+      throw new Violation('K3', `entry ${index} was proposed once and committed twice`);
+    this.names.add(name);
+    const asked = this.asked.get(nameOf(boot, kind, payload));
+    if (asked !== undefined && asked.invocations.length > asked.entries.length) {
+      if (asked.invocations.length === 1) asked.invocations.pop()!.index = index;
+      else asked.entries.push(index);
       return;
     }
-    const isInternal =
-      kind === CommandKind.LeaseExpire ||
-      kind === CommandKind.Alarm ||
-      kind === CommandKind.MemberAttributes ||
-      kind === CommandKind.ClusterVersion ||
-      (kind === CommandKind.Compact && this.compactsByItself);
+    const isInternal = !ofClients.has(kind) || (kind === CommandKind.Compact && this.compactsByItself);
     if (!isInternal)
       throw new Violation('K3', `entry ${index} (${CommandKind[kind]}) was asked for by nobody, or twice`);
   }

@@ -1,4 +1,4 @@
-import { type ProtocolErrorName } from '@conclave/protocol';
+import { type ProtocolError, type ProtocolErrorName } from '@conclave/protocol';
 import { type Invocation, type Outcome, type Request } from '../clients/invocation.js';
 import { type Answer } from '../model/model.js';
 import { Violation } from '../world/violation.js';
@@ -17,6 +17,16 @@ const refusedAtDoor: ReadonlySet<ProtocolErrorName | undefined> = new Set([
   'RequestTooManyRequests',
 ]);
 
+/** Whether an error leaves it open what became of the request. */
+export function isUnknown(error: ProtocolError | undefined): boolean {
+  return error !== undefined && unknownErrors.has(error.reason);
+}
+
+/** Whether an error says that the request was turned away before it was proposed: it will never have an effect. */
+export function isTurnedAway({ reason }: ProtocolError): boolean {
+  return refusedAtDoor.has(reason);
+}
+
 /**
  * Judges every answer by the committed log (strict serializability, K1): a command by its own entry, a read by some state of the
  * log between the last one that anybody knew of when it was called and the last one when it was answered.
@@ -26,21 +36,31 @@ export class Oracle {
   floor = 0;
   answers = 0;
 
-  constructor(private readonly log: CommittedLog) {}
+  /** @param isAlone There is one member: what is behind others is behind itself. */
+  constructor(
+    private readonly log: CommittedLog,
+    private readonly isAlone: boolean,
+  ) {}
 
-  invoke(request: Request, calledAt: number): Invocation {
-    return { request, calledAt, floor: this.floor, index: undefined, repliedAt: 0 };
+  invoke(request: Request, calledAt: number, localFloor: number): Invocation {
+    return { request, calledAt, floor: this.floor, localFloor, index: undefined, repliedAt: 0 };
   }
 
-  /** The client has its answer. */
-  complete(invocation: Invocation, outcome: Outcome): void {
-    if (outcome.kind === 'unknown') return;
-    if (outcome.kind === 'refused' && unknownErrors.has(outcome.error.reason)) return;
-    if (outcome.kind === 'refused' && refusedAtDoor.has(outcome.error.reason)) return;
+  /**
+   * The client has its answer.
+   *
+   * @returns its place in the log, 0 when it has none.
+   */
+  complete(invocation: Invocation, outcome: Outcome): number {
+    if (outcome.kind === 'unknown') return 0;
+    if (outcome.kind === 'refused' && unknownErrors.has(outcome.error.reason)) return 0;
+    if (outcome.kind === 'refused' && refusedAtDoor.has(outcome.error.reason)) return 0;
     this.answers++;
     const answer = this.answerOf(invocation.request, outcome);
-    if (invocation.request.command === undefined) this.checkRead(invocation, answer);
-    else this.checkCommand(invocation, answer);
+    const isRead = invocation.request.command === undefined;
+    const place = isRead ? this.checkRead(invocation, answer) : this.checkCommand(invocation, answer);
+    this.floor = Math.max(this.floor, place);
+    return place;
   }
 
   private answerOf(request: Request, outcome: Exclude<Outcome, { kind: 'unknown' }>): Answer {
@@ -49,10 +69,11 @@ export class Oracle {
     return { error: reason ?? message, revision: 0, text: '' };
   }
 
-  private checkCommand(invocation: Invocation, answer: Answer): void {
+  private checkCommand(invocation: Invocation, answer: Answer): number {
     const { request, index, floor } = invocation;
     if (index === undefined) {
-      if (answer.error === 'NoSpace' && this.wasOutOfSpace(floor, invocation.repliedAt)) return;
+      if (answer.error === 'NoSpace' && this.wasOutOfSpace(this.isAlone ? floor : 0, invocation.repliedAt))
+        return 0;
       throw new Violation('K1', `${request.label} was answered "${textOf(answer)}" but is not in the log`);
     }
     if (index <= floor) {
@@ -63,21 +84,22 @@ export class Oracle {
     }
     const expected = this.log.entries[index].answer;
     if (!isSame(answer, expected)) throw wrong(request, answer, [expected]);
-    this.floor = Math.max(this.floor, index);
+    return index;
   }
 
-  private checkRead(invocation: Invocation, answer: Answer): void {
-    const { request, floor, repliedAt } = invocation;
+  private checkRead(invocation: Invocation, answer: Answer): number {
+    const { request, localFloor, repliedAt } = invocation;
+    const floor = request.isLocal && !this.isAlone ? localFloor : invocation.floor;
     const { log } = this;
-    if (request.expected === undefined) return;
+    if (request.expected === undefined) return 0;
     const seen: Answer[] = [];
     for (let index = floor; index <= repliedAt; index++) {
       const { answer: after, compacted } = log.entries[index];
       const expected = request.expected(log.model, { current: after.revision, compacted }, index);
-      if (isSame(answer, expected)) {
-        this.floor = Math.max(this.floor, index);
-        return;
-      }
+      if (isSame(answer, expected)) return index;
+      // The revision is that of another member, which may be behind.
+      const hasText = request.isOfLeader && !this.isAlone && answer.error === undefined;
+      if (hasText && answer.text === expected.text && answer.revision <= log.model.revision) return index;
       seen.push(expected);
     }
     throw wrong(request, answer, seen);

@@ -27,7 +27,7 @@ export class WatchCheck {
   private headerRevision = 0;
   private isCreated = false;
   private compactRevision = 0;
-  /** The store's revision when the watch was asked for. */
+  /** The member's revision when the watch was asked for. */
   private askedAt = 0;
 
   /** @param start As in a request: 0 is from now on. */
@@ -39,10 +39,10 @@ export class WatchCheck {
     this.next = start === 0 ? undefined : start;
   }
 
-  /** The start revision of the next connection. */
-  resume(rule: (next: number, headerRevision: number) => number): number {
+  /** The start revision of the next connection, to a member whose store is at `current`. */
+  resume(rule: (next: number, headerRevision: number) => number, current: number): number {
     this.isCreated = false;
-    this.askedAt = this.log.model.revision;
+    this.askedAt = current;
     if (this.next === undefined) return 0;
     return this.headerRevision === 0 ? this.next : rule(this.next, this.headerRevision);
   }

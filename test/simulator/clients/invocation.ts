@@ -12,6 +12,10 @@ export interface Request {
   readonly label: string;
   /** For commands: as what it stands in the log. */
   readonly command: { readonly kind: CommandKind; readonly payload: Uint8Array } | undefined;
+  /** For reads: it may be answered from the state of one member, which may be behind the others. */
+  readonly isLocal: boolean;
+  /** For reads: the leader answers, and the member that was asked puts its own header to that. */
+  readonly isOfLeader: boolean;
   /** For reads: what it must answer when it is read behind a state of the log. */
   readonly expected: ((model: Model, horizon: Horizon, index: number) => Answer) | undefined;
   /** The response as a text and the revision of its header. */
@@ -24,6 +28,8 @@ export interface Invocation {
   readonly calledAt: number;
   /** All entries up to this one had taken effect for somebody when it was called. */
   readonly floor: number;
+  /** For local reads: the last place that was read on this connection. */
+  readonly localFloor: number;
   /** Index of its entry, once it was seen in the log. */
   index: number | undefined;
   /** The last entry that was applied when the member answered. */

@@ -1,4 +1,5 @@
 import { type Profile } from '../world/profile.js';
+import { type Member } from '../world/member.js';
 import { Connection, type ClientParts } from './connection.js';
 import { RequestSource, type Surroundings } from './request-source.js';
 
@@ -20,8 +21,12 @@ export class KvClient {
     this.pause();
   }
 
-  broken(): void {
-    this.connection.broken();
+  broken(member: Member): void {
+    this.connection.broken(member);
+  }
+
+  get isWaiting(): boolean {
+    return this.connection.isWaiting;
   }
 
   private pause(): void {
@@ -32,8 +37,8 @@ export class KvClient {
   }
 
   private ask(): void {
-    const { fate, member, schedule } = this.parts;
-    if (member.engine === undefined) {
+    const { fate, schedule } = this.parts;
+    if (this.connection.home.find() === undefined) {
       schedule.after(40, `client ${this.number} tries again`, () => this.ask());
       return;
     }

@@ -1,8 +1,10 @@
 import { etcdserverpb } from '@conclave/protocol';
+import { type ResponseStream } from '../../../apps/server/src/engine/requests/method.js';
 import { type LeaseCheck } from '../checks/lease-check.js';
 import { type Profile } from '../world/profile.js';
+import { type Member } from '../world/member.js';
 import { Violation } from '../world/violation.js';
-import { Connection, requestContext, type ClientParts } from './connection.js';
+import { Connection, requestContext, sendsAway, type ClientParts } from './connection.js';
 import { grantRequest, revokeRequest } from './requests.js';
 
 /** Leases that clients asked for, newest last. */
@@ -43,8 +45,12 @@ export class LeaseClient {
     this.pause(100);
   }
 
-  broken(): void {
-    this.connection.broken();
+  broken(member: Member): void {
+    this.connection.broken(member);
+  }
+
+  get isWaiting(): boolean {
+    return this.connection.isWaiting;
   }
 
   /** From now on leases only run out. */
@@ -60,8 +66,8 @@ export class LeaseClient {
 
   private step(): void {
     if (this.isDone) return;
-    const { fate, member } = this.parts;
-    if (member.engine === undefined) return this.pause(50);
+    const { fate } = this.parts;
+    if (this.connection.home.find() === undefined) return this.pause(50);
     const draw = fate.draw('lease step', this.number, this.steps);
     if (this.lease === undefined) return this.grant(draw.between(1, this.profile.leaseTtlSecondsMax));
     const point = draw.next();
@@ -107,14 +113,15 @@ export class LeaseClient {
   }
 
   private keepAlive(id: bigint): void {
-    const { member, schedule, oracle, log, fate } = this.parts;
-    const method = member.engine?.methods.get('/etcdserverpb.Lease/LeaseKeepAlive');
-    if (method?.kind !== 'stream') throw new Error('LeaseKeepAlive is a stream');
+    const { schedule, oracle, log, fate } = this.parts;
+    const member = this.connection.home.find();
+    const method = member?.engine?.methods.get('/etcdserverpb.Lease/LeaseKeepAlive');
+    if (member === undefined || method?.kind !== 'stream') throw new Error('LeaseKeepAlive is a stream');
     const sentAt = schedule.now;
     const { floor } = oracle;
     const { generation } = member;
-    schedule.note(`lease client ${this.number} renews ${id}`);
-    const stream = method.open(requestContext(), {
+    schedule.note(`lease client ${this.number} renews ${id}${this.connection.home.label}`);
+    const responses: ResponseStream = {
       onDrain: undefined,
       send: (message) => {
         const { TTL, ID } = etcdserverpb.LeaseKeepAliveResponse.decode(message);
@@ -124,11 +131,16 @@ export class LeaseClient {
         });
         return true;
       },
-      end: () => {},
+      end: (error) => {
+        if (error !== undefined && sendsAway.has(error.reason)) this.connection.home.leave(member);
+      },
+    };
+    member.enter(() => {
+      this.check.renewing(id);
+      const stream = method.open(requestContext(), responses);
+      stream.message(etcdserverpb.LeaseKeepAliveRequest.encode({ ID: id }).finish());
+      stream.halfClose();
     });
-    this.check.renewing(id);
-    stream.message(etcdserverpb.LeaseKeepAliveRequest.encode({ ID: id }).finish());
-    stream.halfClose();
     this.pause(this.interval());
   }
 

@@ -16,6 +16,8 @@ function commandRequest(path: string, kind: CommandKind, payload: Uint8Array, la
     bytes: payload,
     label,
     command: { kind, payload },
+    isLocal: false,
+    isOfLeader: false,
     expected: undefined,
     read(response) {
       // Every response of a command has its header in the same field.
@@ -86,6 +88,8 @@ export function rangeRequest(request: etcdserverpb.RangeRequest): Request {
     bytes: etcdserverpb.RangeRequest.encode(request).finish(),
     label: `range ${rangeLabel(request.key, request.range_end)}${at}`,
     command: undefined,
+    isLocal: request.serializable,
+    isOfLeader: false,
     expected(model, horizon): Answer {
       const error = refusal(request.revision, horizon);
       const text = error === undefined ? readRange(model.history, request, horizon.current) : '';
@@ -104,6 +108,10 @@ export function readTxnRequest(request: etcdserverpb.TxnRequest): Request {
     bytes: etcdserverpb.TxnRequest.encode(request).finish(),
     label: 'read-only txn',
     command: undefined,
+    isLocal: [...request.success, ...request.failure].every(
+      ({ request: op }) => op?.$case === 'request_range' && op.value.serializable,
+    ),
+    isOfLeader: false,
     expected: (model, horizon) => model.readTxn(request, horizon),
     read(response) {
       const decoded = etcdserverpb.TxnResponse.decode(response);
@@ -125,6 +133,8 @@ export function timeToLiveRequest(id: bigint, lives: LeaseLives): Request {
     bytes: etcdserverpb.LeaseTimeToLiveRequest.encode({ ID: id, keys: true }).finish(),
     label: `time to live of lease ${id}`,
     command: undefined,
+    isLocal: false,
+    isOfLeader: true,
     expected(model, { current }, index): Answer {
       const isAlive = lives.isAlive(id, index);
       const keys = isAlive ? model.keysOf(id, current).join() : '';
@@ -150,6 +160,8 @@ export function leasesRequest(lives: LeaseLives): Request {
     bytes: new Uint8Array(0),
     label: 'list of leases',
     command: undefined,
+    isLocal: false,
+    isOfLeader: false,
     expected(_model, { current }, index): Answer {
       const ids = [...lives.ids].filter((id) => lives.isAlive(id, index));
       return { error: undefined, revision: current, text: idsText(ids) };
@@ -167,6 +179,8 @@ export function statusRequest(): Request {
     bytes: new Uint8Array(0),
     label: 'status',
     command: undefined,
+    isLocal: true,
+    isOfLeader: false,
     expected: (_model, { current }) => ({ error: undefined, revision: current, text: 'status' }),
     read(response) {
       const { header } = etcdserverpb.StatusResponse.decode(response);

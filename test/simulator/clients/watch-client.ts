@@ -3,14 +3,18 @@ import { type RequestStream, type ResponseStream } from '../../../apps/server/sr
 import { WatchCheck, type WatchedRange } from '../checks/watch-check.js';
 import { type Draw } from '../world/fate.js';
 import { type Profile } from '../world/profile.js';
+import { type Member } from '../world/member.js';
 import { requestContext, type ClientParts } from './connection.js';
+import { Home } from './home.js';
 import { rangeLabel } from './requests.js';
 
 const { NOPUT, NODELETE } = etcdserverpb.WatchCreateRequest_FilterType;
 
 /** What is open on the running process. */
 interface OpenStream {
-  readonly requests: RequestStream;
+  readonly member: Member;
+  /** Undefined until the member takes the call. */
+  requests: RequestStream | undefined;
   readonly responses: ResponseStream;
   /** Answers on their way. */
   readonly queue: Uint8Array[];
@@ -21,6 +25,7 @@ interface OpenStream {
 
 /** One stream with a few watches. After every break it goes on where it was, at the revision after the last whole one. */
 export class WatchClient {
+  private readonly home: Home;
   private readonly watches = new Map<bigint, WatchCheck>();
   private stream: OpenStream | undefined;
   private lastId = 0n;
@@ -33,7 +38,9 @@ export class WatchClient {
     private readonly profile: Profile,
     private readonly number: number,
     private readonly resumeRevision: (next: number, headerRevision: number) => number,
-  ) {}
+  ) {
+    this.home = new Home(parts, number);
+  }
 
   start(): void {
     const { fate } = this.parts;
@@ -42,17 +49,21 @@ export class WatchClient {
     this.later();
   }
 
-  broken(): void {
-    const { stream } = this;
-    if (stream === undefined) return;
+  broken(member: Member): void {
+    if (this.stream?.member === member) this.disconnect(this.stream);
+  }
+
+  private disconnect(stream: OpenStream): void {
+    this.home.leave(stream.member);
     stream.isBroken = true;
     this.stream = undefined;
     for (const watch of this.watches.values()) watch.interrupted();
   }
 
-  /** The member serves: all watches are made anew. */
+  /** Some member serves: all watches are made anew, when they have to be. */
   reconnect(): void {
-    if (this.stream === undefined && this.parts.member.engine !== undefined) this.open();
+    const member = this.stream === undefined ? this.home.find() : undefined;
+    if (member !== undefined) this.open(member);
   }
 
   /** No new watches from now on; those that are must become current. */
@@ -89,11 +100,23 @@ export class WatchClient {
   private step(): void {
     if (this.isDone) return;
     this.later();
-    if (this.stream === undefined) return;
+    if (this.stream === undefined) return this.reconnect();
     const draw = this.parts.fate.draw('watch step', this.number, this.steps);
     const point = draw.next();
-    if (point < 0.25) this.stream.requests.message(progressRequest());
+    if (point < 0.25) this.send(this.stream, progressRequest());
     else if (point < 0.4) this.replaceOne(draw);
+    else if (point < 0.45 && this.parts.members.length > 1) this.move(this.stream);
+  }
+
+  private send(stream: OpenStream, message: Uint8Array): void {
+    stream.member.enter(() => stream.requests?.message(message));
+  }
+
+  /** Goes on at another member, maybe. */
+  private move(stream: OpenStream): void {
+    stream.member.enter(() => stream.requests?.cancel());
+    this.disconnect(stream);
+    this.reconnect();
   }
 
   /** Cancels a watch and makes another one. */
@@ -102,24 +125,34 @@ export class WatchClient {
     this.watches.delete(id);
     this.parts.schedule.note(`watch client ${this.number} cancels ${id}`);
     const message = { request_union: { $case: 'cancel_request' as const, value: { watch_id: id } } };
-    this.stream!.requests.message(etcdserverpb.WatchRequest.encode(message).finish());
+    this.send(this.stream!, etcdserverpb.WatchRequest.encode(message).finish());
     this.add();
     this.create(this.lastId, this.watches.get(this.lastId)!);
   }
 
-  private open(): void {
-    const { member, schedule } = this.parts;
+  private open(member: Member): void {
+    const { schedule } = this.parts;
     const method = member.engine!.methods.get('/etcdserverpb.Watch/Watch');
     if (method?.kind !== 'stream') throw new Error('Watch is a stream');
-    schedule.note(`watch client ${this.number} connects`);
-    const queue: Uint8Array[] = [];
+    schedule.note(`watch client ${this.number} connects${this.home.label}`);
     const responses: ResponseStream = {
       onDrain: undefined,
-      send: (message) => this.take(message),
-      end: () => {},
+      send: (message) => this.take(stream, message),
+      end: () => {
+        if (this.stream === stream) this.disconnect(stream);
+      },
     };
-    const requests = method.open(requestContext(), responses);
-    this.stream = { requests, responses, queue, isReading: false, holdsBack: false, isBroken: false };
+    const stream: OpenStream = {
+      member,
+      requests: undefined,
+      responses,
+      queue: [],
+      isReading: false,
+      holdsBack: false,
+      isBroken: false,
+    };
+    this.stream = stream;
+    member.enter(() => (stream.requests = method.open(requestContext(), responses)));
     for (const [id, watch] of [...this.watches]) this.create(id, watch);
   }
 
@@ -127,9 +160,11 @@ export class WatchClient {
     const { stream } = this;
     if (stream === undefined) return;
     const { range } = watch;
-    const start = watch.resume(this.resumeRevision);
+    const { log, schedule } = this.parts;
+    const current = log.entries[stream.member.log.applied].answer.revision;
+    const start = watch.resume(this.resumeRevision, current);
     const label = rangeLabel(range.key, range.rangeEnd);
-    this.parts.schedule.note(`watch client ${this.number} watches ${label} from ${start} as ${id}`);
+    schedule.note(`watch client ${this.number} watches ${label} from ${start} as ${id}`);
     const value = etcdserverpb.WatchCreateRequest.fromPartial({
       key: range.key,
       range_end: range.rangeEnd,
@@ -140,14 +175,11 @@ export class WatchClient {
       watch_id: id,
     });
     const message = { request_union: { $case: 'create_request' as const, value } };
-    stream.requests.message(etcdserverpb.WatchRequest.encode(message).finish());
+    this.send(stream, etcdserverpb.WatchRequest.encode(message).finish());
   }
 
   /** The member sends: it arrives later, and the member is asked to wait when too much is on its way. */
-  private take(message: Uint8Array): boolean {
-    // The first answer may come within the opening of the stream.
-    const { stream } = this;
-    if (stream === undefined) throw new Error('an answer came before the stream was open');
+  private take(stream: OpenStream, message: Uint8Array): boolean {
     stream.queue.push(message.slice());
     if (!stream.isReading) this.readLater(stream);
     stream.holdsBack ||= stream.queue.length >= this.profile.watchBuffer;
@@ -167,7 +199,7 @@ export class WatchClient {
       if (stream.queue.length > 0) return this.readLater(stream);
       if (!stream.holdsBack) return;
       stream.holdsBack = false;
-      stream.responses.onDrain?.();
+      stream.member.enter(() => stream.responses.onDrain?.());
     });
   }
 

@@ -1,32 +1,39 @@
 import { createEngine, type Engine } from '../../../apps/server/src/engine/engine.js';
-import { type EngineOptions } from '../../../apps/server/src/engine/engine-options.js';
 import { type EnginePlatform } from '../../../apps/server/src/engine/engine-storage.js';
-import { type AppliedMark } from '../../../apps/server/src/engine/backend/backend.js';
-import { MemoryBackend, type PendingFlush } from '../../../apps/server/src/engine/backend/memory-backend.js';
-import { DiskError } from '../../../apps/server/src/engine/platform/disk.js';
+import { type Backend } from '../../../apps/server/src/engine/backend/backend.js';
 import { type Random } from '../../../apps/server/src/engine/platform/random.js';
 import { SimulatedDisk, type DiskEffect } from '../../../apps/server/src/engine/platform/simulated-disk.js';
 import { DiskModel } from '../../../apps/server/src/engine/platform/simulated-disk-model.js';
-import { NoPeers } from '../../../apps/server/src/engine/replica/peer-transport.js';
+import { NoPeers, type PeerTransport } from '../../../apps/server/src/engine/replica/peer-transport.js';
 import { type CommittedLog } from '../checks/committed-log.js';
+import { MemberLog } from '../checks/member-log.js';
+import { type Network } from '../network/network.js';
+import { SimulatedTransport } from '../network/simulated-transport.js';
 import { type PlantedBug } from '../planted/planted-bug.js';
+import { spoolDirectory } from '../network/state-transfer.js';
+import { engineOptions } from './engine-settings.js';
 import { type Fate } from './fate.js';
+import { Gate } from './gate.js';
+import { numberOf, type Identity } from './identity.js';
 import { type Profile } from './profile.js';
 import { type Schedule } from './schedule.js';
 import { silentLogger, silentMeter } from './silence.js';
-import { SimulatedClock } from './simulated-clock.js';
-import { StorageFaults, type FaultCounts } from './storage-faults.js';
+import { type ClockError, SimulatedClock } from './simulated-clock.js';
+import { SimulatedStore, type StoreOwner } from './simulated-store.js';
+import { isNoSpace, StorageFaults, type FaultCounts } from './storage-faults.js';
 import { Violation } from './violation.js';
-
-export const electionMs = 1_000;
-const memberId = 0xa1n;
-const directory = '/data';
 
 /** What a member is built into. */
 export interface MemberParts {
   readonly fate: Fate;
   readonly schedule: Schedule;
   readonly profile: Profile;
+  readonly identity: Identity;
+  /** All members of the cluster. */
+  readonly members: readonly Identity[];
+  /** Undefined for a member that is alone. */
+  readonly network: Network | undefined;
+  readonly clock: ClockError;
   readonly log: CommittedLog;
   readonly counts: FaultCounts;
   readonly planted: PlantedBug | undefined;
@@ -39,33 +46,38 @@ interface Process {
   readonly number: number;
   readonly disk: SimulatedDisk;
   readonly clock: SimulatedClock;
+  readonly gate: Gate;
+  readonly transport: SimulatedTransport | undefined;
   boot: bigint;
   engine: Engine | undefined;
   isServing: boolean;
 }
 
-/** The one member: starts it, breaks it, and starts it again. */
+/** One member: starts it, breaks it, and starts it again. */
 export class Member {
   crashes = 0;
   /** Disk effects of all processes. A crash comes at one of them. */
   effects = 0;
   wallOffsetMs = 0;
-  /** Time since which the member has been serving, or since which it has not. */
-  changedAt = 0;
   readonly faults: StorageFaults;
+  readonly log: MemberLog;
   /** The connections of clients broke. */
   onDown: (() => void) | undefined;
   onServing: (() => void) | undefined;
   private process: Process | undefined;
   private processes = 0;
   private files = new DiskModel();
-  private store: MemoryBackend | undefined;
+  private readonly store: SimulatedStore;
   private capacityBytes = Number.POSITIVE_INFINITY;
   private crashAt: number;
   private stalls = 0;
-  private flushes = 0;
+  /** Keeps the fates of members apart. */
+  private readonly place: number;
 
   constructor(private readonly parts: MemberParts) {
+    this.place = (parts.identity.number - 1) << 16;
+    this.store = new SimulatedStore(parts, this.place, this.prefix);
+    this.log = new MemberLog(parts.log, () => this.store.applied);
     this.faults = new StorageFaults(parts.fate, parts.profile.faults, parts.counts);
     this.crashAt = parts.crashAt ?? this.nextCrash(false);
   }
@@ -73,6 +85,32 @@ export class Member {
   /** The engine, for clients, while it serves. */
   get engine(): Engine | undefined {
     return this.process?.isServing === true ? this.process.engine : undefined;
+  }
+
+  get number(): number {
+    return this.parts.identity.number;
+  }
+
+  /** A process runs, though it may not serve yet, or be stopped. */
+  get isUp(): boolean {
+    return this.process !== undefined;
+  }
+
+  /** Does to the running process what comes from outside: now, or when it is no longer stopped. */
+  enter(run: () => void): void {
+    this.process?.gate.pass(run);
+  }
+
+  /** SIGSTOP. */
+  stop(): void {
+    this.process?.gate.stop();
+  }
+
+  /** SIGCONT. */
+  resume(): void {
+    if (this.process?.gate.isStopped !== true) return;
+    this.parts.schedule.note(`${this.name} goes on`);
+    this.process.gate.resume();
   }
 
   /** Names the proposals of the running process. */
@@ -87,15 +125,18 @@ export class Member {
   start(): void {
     const { parts } = this;
     const { schedule, fate } = parts;
-    const number = ++this.processes;
-    schedule.note(`process ${number} starts`);
+    const number = this.place + ++this.processes;
+    schedule.note(`${this.name} starts`);
+    const gate = new Gate(schedule);
     const clock = new SimulatedClock(
       schedule,
+      gate,
+      parts.clock,
       () => this.wallOffsetMs,
       () => this.stall(),
     );
     const disk = new SimulatedDisk({
-      schedule: (effect, callback) => this.scheduleEffect(number, effect, callback),
+      schedule: (effect, callback) => this.scheduleEffect(number, effect, () => gate.pass(callback)),
       random: fate.draw('disk', number),
       now: () => schedule.now,
       model: this.files,
@@ -105,20 +146,28 @@ export class Member {
       number,
       disk,
       clock,
+      gate,
+      transport: this.transport(number, gate, disk),
       boot: 0n,
       engine: undefined,
       isServing: false,
     };
     this.process = process;
-    this.changedAt = schedule.now;
     disk.onEffect = () => this.beforeEffect(process);
     disk.faultOf = (effect) => {
+      if (effect.path.startsWith(spoolDirectory)) return undefined;
       const fault = this.faults.faultOf(effect, number);
-      if (fault?.kind === 'error') this.mustStop(process);
+      // A state that is copied for another member is thrown away when it cannot be written.
+      if (fault?.kind === 'error' && !effect.path.includes('/spool/')) {
+        this.faults.isFatal = true;
+        this.mustStop(process);
+      }
       return fault;
     };
     this.faults.isFatal = false;
-    createEngine(this.options(), this.platform(process), new NoPeers()).then(
+    const options = engineOptions(parts.profile, parts.identity, parts.members);
+    const transport: PeerTransport = process.transport ?? new NoPeers();
+    createEngine(options, this.platform(process), transport).then(
       (engine) => this.opened(process, engine),
       (error: unknown) => this.refusedToStart(process, error),
     );
@@ -130,10 +179,9 @@ export class Member {
     if (process === undefined) return;
     const { fate, schedule, planted } = parts;
     this.process = undefined;
-    this.changedAt = schedule.now;
     this.crashes++;
-    schedule.note(`process ${process.number} ends: ${kind}`);
-    process.clock.halt();
+    schedule.note(`${this.name} ends: ${kind}`);
+    process.gate.halt();
     process.disk.crash();
     const draw = fate.draw('crash', process.number);
     const style = draw.pick(['nothing', 'everything', 'mixed', 'mixed'] as const);
@@ -148,19 +196,22 @@ export class Member {
     if (kind === 'power') parts.counts.powerCuts++;
     else if (kind === 'kill') parts.counts.kills++;
     this.crashAt = this.nextCrash(true);
+    if (process.transport !== undefined) parts.network?.detach(process.transport, kind !== 'power');
     this.onDown?.();
-    schedule.after(draw.between(5, 400), 'process is started again', () => this.start());
+    schedule.after(draw.between(5, parts.profile.downMs), `${this.name} is started again`, () =>
+      this.start(),
+    );
   }
 
   /** Ends the process in order. */
   async close(): Promise<void> {
     const { process } = this;
     if (process?.engine === undefined) return;
-    this.parts.schedule.note('process is closed');
+    this.parts.schedule.note(`${this.name} is closed`);
     process.isServing = false;
     this.onDown?.();
     await process.engine.close();
-    process.clock.halt();
+    process.gate.halt();
     process.disk.crash();
     this.files = process.disk.model.clone();
     this.process = undefined;
@@ -183,11 +234,38 @@ export class Member {
     return (this.process?.disk.model ?? this.files).usedBytes;
   }
 
+  private get name(): string {
+    const process = `process ${this.processes}`;
+    return this.parts.members.length === 1 ? process : `${this.parts.identity.name} (${process})`;
+  }
+
+  /** Before the lines of the trace that would be everybody's. */
+  private get prefix(): string {
+    return this.parts.members.length === 1 ? '' : `${this.parts.identity.name} `;
+  }
+
+  private transport(process: number, gate: Gate, disk: SimulatedDisk): SimulatedTransport | undefined {
+    const { network, identity, members } = this.parts;
+    if (network === undefined) return undefined;
+    const idOf = (member: number): bigint => members[member - 1].id;
+    const onState = (index: number): void => this.log.received(index);
+    return new SimulatedTransport({
+      network,
+      gate,
+      disk,
+      process,
+      member: identity.number,
+      idOf,
+      numberOf,
+      onState,
+    });
+  }
+
   private nextCrash(isRestart: boolean): number {
     const { fate, profile } = this.parts;
     const { crashes, earlyCrashChance, crashSpread } = profile.faults;
     if (this.crashes >= crashes) return Number.POSITIVE_INFINITY;
-    const draw = fate.draw('crash point', this.crashes);
+    const draw = fate.draw('crash point', this.place + this.crashes);
     const spread = isRestart && draw.chance(earlyCrashChance) ? 30 : crashSpread;
     return this.effects + 1 + draw.below(spread);
   }
@@ -196,9 +274,9 @@ export class Member {
     const { fate, profile, counts } = this.parts;
     const { stallChance, stallMs } = profile.faults;
     this.stalls++;
-    if (this.faults.isCalm || !fate.chance(stallChance, 'stall', 0, this.stalls)) return 0;
+    if (this.faults.isCalm || !fate.chance(stallChance, 'stall', this.place, this.stalls)) return 0;
     counts.stalls++;
-    return fate.below(stallMs, 'stall time', 0, this.stalls);
+    return fate.below(stallMs, 'stall time', this.place, this.stalls);
   }
 
   private scheduleEffect(process: number, effect: DiskEffect, callback: () => void): void {
@@ -207,44 +285,19 @@ export class Member {
     const place = offset === undefined ? '' : ` at ${offset}`;
     const size = length === undefined ? '' : ` of ${length}`;
     const latency = this.faults.latencyOf(process, effect.number);
-    this.parts.schedule.after(latency, `disk: ${operation} ${name}${place}${size}`, callback);
+    this.parts.schedule.after(latency, `${this.prefix}disk: ${operation} ${name}${place}${size}`, callback);
   }
 
   private beforeEffect(process: Process): void {
     this.effects++;
     if (this.effects < this.crashAt || process !== this.process) return;
     const { fate, profile } = this.parts;
-    const isPower = fate.chance(profile.faults.powerShare, 'power', 0, this.effects);
+    const isPower = fate.chance(profile.faults.powerShare, 'power', this.place, this.effects);
     this.crash(isPower ? 'power' : 'kill');
   }
 
-  private options(): EngineOptions {
-    const { profile } = this.parts;
-    return {
-      directory,
-      name: 'simulated',
-      clusterId: 0xc1n,
-      memberId,
-      peerUrls: ['http://127.0.0.1:2380'],
-      clientUrls: ['http://127.0.0.1:2379'],
-      heartbeatMs: 100,
-      electionMs,
-      limits: {
-        maxRequestBytes: 1_572_864,
-        maxTxnOps: 128,
-        quotaBackendBytes: 0,
-        minLeaseTtlSeconds: 1,
-      },
-      autoCompaction: { mode: 'periodic', retention: profile.autoCompactionMs },
-      compactionRowsPerSlice: profile.compactionRowsPerSlice,
-      watchProgressIntervalMs: profile.watchProgressIntervalMs,
-      walSegmentBytes: profile.segmentBytes,
-      walBatchBytes: profile.batchBytes,
-    };
-  }
-
   private platform(process: Process): EnginePlatform {
-    const { planted, fate, log } = this.parts;
+    const { planted, fate } = this.parts;
     const { clock, disk } = process;
     return {
       clock: planted?.clock?.(clock) ?? clock,
@@ -252,10 +305,10 @@ export class Member {
       random: this.random(process, fate.draw('engine', process.number)),
       logger: silentLogger,
       meter: silentMeter,
-      openBackend: () => Promise.resolve(this.openStore(process)),
+      openBackend: (directory) => this.openStore(process, directory),
       lockDirectory: () => Promise.resolve({ release: () => Promise.resolve() }),
       onApplied: (entry, result) => {
-        this.check(() => log.applied(entry, result));
+        this.check(() => this.log.appliedEntry(entry, result));
       },
     };
   }
@@ -272,49 +325,28 @@ export class Member {
     };
   }
 
-  private openStore(process: Process): MemoryBackend {
-    const { profile, planted, fate, log } = this.parts;
-    const options = {
-      clock: process.clock,
-      generationRowsMax: profile.generationRowsMax,
-      generationAgeMs: profile.generationAgeMs,
-      onFlush: (flush: PendingFlush) => this.flush(process, flush),
-    };
-    const previous = this.store;
-    const draw = fate.draw('store', process.number);
-    if (previous === undefined) {
-      this.store = new MemoryBackend(options);
-    } else {
-      const byChance = (boundaries: readonly AppliedMark[]): number => draw.below(boundaries.length);
-      const crash = (choose = byChance): MemoryBackend => previous.crash(choose, options);
-      const empty = (): MemoryBackend => new MemoryBackend(options);
-      this.store = planted?.restart?.({ crash, empty }) ?? crash();
-    }
-    this.check(() => log.restarted(this.store!.applied.index));
-    return this.store;
-  }
-
-  private flush(process: Process, flush: PendingFlush): void {
-    const { fate, profile, counts, schedule } = this.parts;
-    const number = ++this.flushes;
-    const delay = 0.1 + fate.below(profile.faults.flushMs * 1000, 'flush', 0, number) / 1000;
-    schedule.after(delay, `store: flush to entry ${flush.mark.index}`, () => {
-      if (process !== this.process) return;
-      if (!this.faults.isCalm && fate.chance(profile.faults.flushErrorChance, 'flush error', 0, number)) {
-        counts.flushErrors++;
+  private async openStore(process: Process, directory: string): Promise<Backend> {
+    const { clock, disk, gate, number } = process;
+    const owner: StoreOwner = {
+      number,
+      pass: (run) => gate.pass(run),
+      isCalm: () => this.faults.isCalm,
+      failed: () => {
         this.faults.isFatal = true;
         this.mustStop(process);
-        flush.fail(new Error('simulated: the flush failed'));
-      } else {
-        flush.complete();
-      }
-    });
+      },
+    };
+    const states = { disk, directory, logger: silentLogger };
+    const backend = await this.store.open(owner, { clock, states });
+    this.check(() => this.log.restarted(backend.applied.index));
+    return backend;
   }
 
   /** S3: after a failure of its storage a member stops at once; it never goes on. */
   private mustStop(process: Process): void {
     this.parts.schedule.after(2_000, 'the process must have stopped', () => {
       if (process !== this.process) return;
+      if (process.gate.isStopped) return this.mustStop(process);
       this.parts.schedule.fail(new Violation('S3', 'the member goes on although its storage failed'));
     });
   }
@@ -322,24 +354,25 @@ export class Member {
   private opened(process: Process, engine: Engine): void {
     if (process !== this.process) return;
     process.engine = engine;
-    this.parts.schedule.note(`process ${process.number} has opened its storage`);
+    this.parts.schedule.note(`${this.name} has opened its storage`);
     void engine.failed.then((error) => this.failed(process, error));
-    void engine.ready.then(() => this.ready(process));
+    // In a cluster clients come as soon as the port is open, whether there is a leader or not.
+    if (this.parts.network === undefined) void engine.ready.then(() => this.ready(process));
+    else this.ready(process);
   }
 
   private ready(process: Process): void {
     if (process !== this.process) return;
     process.isServing = true;
-    this.changedAt = this.parts.schedule.now;
-    this.parts.schedule.note(`process ${process.number} serves`);
-    this.check(() => this.parts.log.serving());
+    this.parts.schedule.note(`${this.name} serves`);
+    if (this.parts.network === undefined) this.check(() => this.log.checkComplete());
     this.onServing?.();
   }
 
   /** A process may give up when its storage failed, and only then. */
   private failed(process: Process, error: Error): void {
     if (process !== this.process) return;
-    this.parts.schedule.note(`process ${process.number} gives up: ${error.message}`);
+    this.parts.schedule.note(`${this.name} gives up: ${error.message}`);
     if (!this.faults.isFatal) this.parts.schedule.fail(gaveUp('gave up although its storage works', error));
     this.crash('stop');
   }
@@ -347,7 +380,7 @@ export class Member {
   private refusedToStart(process: Process, error: unknown): void {
     if (process !== this.process) return;
     const reason = error instanceof Error ? error.message : String(error);
-    this.parts.schedule.note(`process ${process.number} does not start: ${reason}`);
+    this.parts.schedule.note(`${this.name} does not start: ${reason}`);
     const isFull = Number.isFinite(this.capacityBytes) && isNoSpace(error);
     if (isFull) this.setCapacity(Number.POSITIVE_INFINITY);
     else if (!this.faults.isFatal) this.parts.schedule.fail(gaveUp('does not start again', error));
@@ -361,11 +394,6 @@ export class Member {
       this.parts.schedule.fail(error);
     }
   }
-}
-
-function isNoSpace(error: unknown): boolean {
-  if (error instanceof DiskError) return error.isNoSpace;
-  return error instanceof Error && 'code' in error && error.code === 'no space';
 }
 
 function gaveUp(what: string, error: unknown): Violation {

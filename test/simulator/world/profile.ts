@@ -1,3 +1,4 @@
+import { drawNetwork, quietNetwork, type NetworkProfile } from '../network/network-profile.js';
 import { type Fate } from './fate.js';
 
 /** What one run is made of: drawn per seed, so that every seed is another small world. */
@@ -25,6 +26,12 @@ export interface Profile {
   readonly watchBuffer: number;
   readonly shufflesTies: boolean;
   readonly faults: FaultProfile;
+  readonly members: number;
+  /** A member that died is started again within this time. */
+  readonly downMs: number;
+  /** Entries kept for members that lag; who lags further gets a whole state. */
+  readonly retainedEntries: number;
+  readonly network: NetworkProfile;
 }
 
 export type OperationKind =
@@ -128,5 +135,27 @@ export function drawProfile(fate: Fate): Profile {
     watchBuffer: draw.pick([1, 2, 8, 1_000]),
     shufflesTies: draw.chance(0.5),
     faults: drawFaults(fate),
+    members: 1,
+    downMs: 400,
+    retainedEntries: 5_000,
+    network: quietNetwork,
+  };
+}
+
+/** The world of a cluster: that of one member, with more clients, fewer crashes of each member, and a network. */
+export function drawClusterProfile(fate: Fate, members: number): Profile {
+  const alone = drawProfile(fate);
+  const draw = fate.draw('profile of a cluster');
+  const crashes = draw.pick([0, 0, 1, 2]);
+  return {
+    ...alone,
+    operations: draw.pick([150, 300, 300, 600]),
+    kvClients: draw.between(2, 7),
+    thinkMs: draw.pick([5, 20, 60, 150]),
+    faults: { ...alone.faults, crashes, crashSpread: draw.pick([100, 400, 1_500]) },
+    members,
+    downMs: draw.pick([100, 400, 3_000]),
+    retainedEntries: draw.pick([0, 3, 30, 5_000]),
+    network: drawNetwork(fate),
   };
 }

@@ -1,3 +1,4 @@
+import { DiskError } from '../../../apps/server/src/engine/platform/disk.js';
 import { type DiskEffect, type DiskFault } from '../../../apps/server/src/engine/platform/simulated-disk.js';
 import { type Fate } from './fate.js';
 import { type FaultProfile } from './profile.js';
@@ -57,13 +58,11 @@ export class StorageFaults {
     const { profile, fate } = this;
     if (operation === 'sync' && fate.chance(profile.syncErrorChance, 'sync error', process, effect)) {
       this.counts.syncErrors++;
-      this.isFatal = true;
       return { kind: 'error', code: 'EIO' };
     }
     if (operation !== 'write') return undefined;
     if (fate.chance(profile.writeErrorChance, 'write error', process, effect)) {
       this.counts.writeErrors++;
-      this.isFatal = true;
       return { kind: 'error', code: 'EIO' };
     }
     if (
@@ -76,4 +75,10 @@ export class StorageFaults {
     }
     return undefined;
   }
+}
+
+/** Whether a member could not start because its disk was full. */
+export function isNoSpace(error: unknown): boolean {
+  if (error instanceof DiskError) return error.isNoSpace;
+  return error instanceof Error && 'code' in error && error.code === 'no space';
 }

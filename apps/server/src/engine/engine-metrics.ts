@@ -16,7 +16,29 @@ function observeServer({ replica, backend, limits }: RequestParts, meter: Meter)
   observe('etcd_server_is_leader', 'Whether this member is the leader: 1 if it is, 0 otherwise.', () =>
     replica.leads ? 1 : 0,
   );
-  observe('etcd_server_is_learner', 'Whether this member is a learner: 1 if it is, 0 otherwise.', () => 0);
+  observe('etcd_server_is_learner', 'Whether this member is a learner: 1 if it is, 0 otherwise.', () =>
+    replica.isLearner ? 1 : 0,
+  );
+  observe(
+    'etcd_server_leader_changes_seen_total',
+    'Changes of leader that this member saw.',
+    () => replica.leaderChanges,
+  );
+  observe(
+    'etcd_server_proposals_failed_total',
+    'Proposals that came to nothing.',
+    () => replica.failedProposals,
+  );
+  observe(
+    'etcd_server_read_indexes_failed_total',
+    'Linearizable reads that were given up.',
+    () => replica.readCounts.failed,
+  );
+  observe(
+    'etcd_server_slow_read_indexes_total',
+    'Rounds for linearizable reads that had to be asked for again.',
+    () => replica.readCounts.slow,
+  );
   observe(
     'etcd_server_proposals_committed_total',
     'Index of the last committed entry.',

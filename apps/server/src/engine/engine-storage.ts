@@ -1,14 +1,16 @@
 import type { ApplyResult } from './apply/apply-result.js';
-import type { Backend } from './backend/backend.js';
+import { ClusterState } from './apply/cluster-state.js';
+import type { AppliedMark, Backend } from './backend/backend.js';
+import { found, refound } from './engine-founding.js';
 import type { EngineOptions } from './engine-options.js';
 import type { Clock } from './platform/clock.js';
 import type { Disk } from './platform/disk.js';
 import type { Logger } from './platform/logger.js';
 import type { Meter } from './platform/meter.js';
 import type { Random } from './platform/random.js';
-import type { ConfState, Entry } from './raft/message.js';
+import type { Entry } from './raft/message.js';
 import type { RecoveredState } from './raft/raw-node.js';
-import { emptyHardState, type LogMark, type RecoveredLog } from './wal/state.js';
+import { emptyConfState, type RecoveredLog } from './wal/state.js';
 import { Wal } from './wal/wal.js';
 
 /** The outside world of an engine. The server brings the real one, the simulator its own. */
@@ -71,8 +73,8 @@ export async function openStorage(options: EngineOptions, platform: EnginePlatfo
     opened.push(wal);
     const identity = { clusterId: options.clusterId, memberId: options.memberId };
     const recovered = hasStarted(wal.recovered)
-      ? recover(wal.recovered, backend, platform)
-      : bootstrap(wal, options);
+      ? recover(wal, wal.recovered, backend, platform, options)
+      : await found(wal, backend, options);
     wal.forgetRecovered();
     return { backend, wal, identity, recovered, close: closeAll };
   } catch (error) {
@@ -98,39 +100,83 @@ function openWal(options: EngineOptions, platform: EnginePlatform, backend: Back
 }
 
 /**
- * Whether a member wrote this log: a crash can come between the creation of a log and the record of its first
- * configuration, which every other record follows.
+ * Whether a member wrote this log: a crash can come between the creation of a log and the mark that every founder's log
+ * begins with. Who joins has an empty mark, and nothing to lose while there is nothing else.
  */
 function hasStarted(log: RecoveredLog | undefined): log is RecoveredLog {
-  return log !== undefined && (log.mark.index > 0 || log.mark.confState.voters.length > 0);
+  if (log === undefined) return false;
+  const { mark, entries, hardState } = log;
+  return mark.index > 0 || mark.confState.voters.length > 0 || entries.length > 0 || hardState.term > 0;
 }
 
-/** A new member: the log begins with the configuration that has it as the only voter. */
-function bootstrap(wal: Wal, options: EngineOptions): RecoveredState {
-  const confState: ConfState = {
-    voters: [options.memberId],
-    learners: [],
-    outgoing: [],
-    learnersNext: [],
-    autoLeave: false,
-  };
-  const mark: LogMark = { index: 0, term: 0, confState };
-  wal.saveMark(mark);
-  return { hardState: emptyHardState, confState, snapshotIndex: 0, snapshotTerm: 0, entries: [], applied: 0 };
-}
-
-function recover(log: RecoveredLog, backend: Backend, platform: EnginePlatform): RecoveredState {
+function recover(
+  wal: Wal,
+  log: RecoveredLog,
+  backend: Backend,
+  platform: EnginePlatform,
+  options: EngineOptions,
+): RecoveredState {
   const { mark, hardState, entries, report } = log;
+  if (backend.applied.index === 0) refound(mark, backend, options);
   const { applied } = backend;
-  if (report.torn !== undefined) {
-    const { segment, offset, bytes, firstIndexDropped } = report.torn;
-    platform.logger.warn('the end of the log was torn by a crash; it was never acknowledged and is dropped', {
-      segment,
-      offset,
-      bytes,
-      firstIndexDropped,
-    });
-  }
+  reportTorn(report, platform);
+  const lastIndex = mark.index + entries.length;
+  if (isInstallHalfDone(log, backend)) return finishInstall(wal, log, backend, platform);
+  checkContinuity(log, applied);
+  platform.logger.info('recovered', { applied: applied.index, logStart: mark.index, logEnd: lastIndex });
+  const commit = Math.max(hardState.commit, applied.index);
+  return {
+    hardState: { ...hardState, commit },
+    // Logs that were begun before the store held the configuration have it in their mark.
+    confState: ClusterState.storedConfState(backend) ?? mark.confState,
+    snapshotIndex: mark.index,
+    snapshotTerm: mark.term,
+    entries,
+    applied: applied.index,
+  };
+}
+
+/** A crash came after the store was replaced by a state of the leader, and before the log began anew behind it. */
+function isInstallHalfDone({ mark, entries }: RecoveredLog, { applied, installed }: Backend): boolean {
+  if (installed?.index !== applied.index || applied.index <= mark.index) return false;
+  const held = entries[applied.index - mark.index - 1];
+  return held?.term !== applied.term;
+}
+
+function finishInstall(
+  wal: Wal,
+  { hardState }: RecoveredLog,
+  backend: Backend,
+  platform: EnginePlatform,
+): RecoveredState {
+  const { index, term } = backend.applied;
+  const confState = ClusterState.storedConfState(backend) ?? emptyConfState;
+  wal.restartAfter({ index, term, confState });
+  platform.logger.info('finished installing a state that a crash interrupted', { index, term });
+  // The core takes the term of the state when the log had not come as far, and then has no vote in it.
+  return {
+    hardState: { ...hardState, commit: index },
+    confState,
+    snapshotIndex: index,
+    snapshotTerm: term,
+    entries: [],
+    applied: index,
+  };
+}
+
+function reportTorn({ torn }: RecoveredLog['report'], platform: EnginePlatform): void {
+  if (torn === undefined) return;
+  const { segment, offset, bytes, firstIndexDropped } = torn;
+  platform.logger.warn('the end of the log was torn by a crash; it was never acknowledged and is dropped', {
+    segment,
+    offset,
+    bytes,
+    firstIndexDropped,
+  });
+}
+
+/** @throws StorageMismatchError */
+function checkContinuity({ mark, entries }: RecoveredLog, applied: AppliedMark): void {
   const lastIndex = mark.index + entries.length;
   if (applied.index < mark.index) {
     throw new StorageMismatchError(
@@ -151,14 +197,4 @@ function recover(log: RecoveredLog, backend: Backend, platform: EnginePlatform):
         'log and store come from different members. Restore the whole data directory from one backup.',
     );
   }
-  platform.logger.info('recovered', { applied: applied.index, logStart: mark.index, logEnd: lastIndex });
-  const commit = Math.max(hardState.commit, applied.index);
-  return {
-    hardState: { ...hardState, commit },
-    confState: mark.confState,
-    snapshotIndex: mark.index,
-    snapshotTerm: mark.term,
-    entries,
-    applied: applied.index,
-  };
 }

@@ -1,24 +1,23 @@
-import { etcdserverpb } from '@conclave/protocol';
-import { CommandKind, Proposer } from './apply/command.js';
-import { StateMachine } from './apply/state-machine.js';
+import { etcdserverpb, type ProtocolError } from '@conclave/protocol';
+import { CommandKind } from './apply/command.js';
+import { type StateMachine } from './apply/state-machine.js';
+import { assemble, type EngineParts } from './engine-parts.js';
 import type { EngineOptions } from './engine-options.js';
-import { Lessor } from './lease/lessor.js';
-import { MvccStore } from './mvcc/mvcc-store.js';
 import { observeEngine } from './engine-metrics.js';
 import { openStorage, type EnginePlatform, type Storage } from './engine-storage.js';
-import { RawNode } from './raft/raw-node.js';
 import { AutoCompaction } from './replica/auto-compaction.js';
-import { Compactor } from './replica/compactor.js';
 import { LeaseExpiry } from './replica/lease-expiry.js';
 import type { PeerTransport } from './replica/peer-transport.js';
-import { Replica } from './replica/replica.js';
+import { type Replica } from './replica/replica.js';
+import { AutoPromotion } from './requests/auto-promotion.js';
+import { leaderAnswers } from './requests/leader-answers.js';
 import type { MethodTable } from './requests/method.js';
 import { createMethods } from './requests/methods.js';
-import type { RequestParts } from './requests/request-parts.js';
-import { ResponseHeader } from './requests/response-header.js';
 import { SpaceQuota } from './requests/space-quota.js';
 import { clusterVersion, storageVersion } from './requests/version.js';
-import { WatchHub } from './watch/watch-hub.js';
+
+/** What a member publishes of itself, and could not, is published again after this time. */
+const publishRetryMs = 1_000;
 
 /** Kinds of alarms, as health answers name them. */
 export type AlarmName = 'NOSPACE' | 'CORRUPT';
@@ -50,11 +49,6 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-/** 5 seconds and two election timeouts, as etcd waits for a proposal. */
-function requestTimeoutMs(options: EngineOptions): number {
-  return 5_000 + 2 * options.electionMs;
-}
-
 /**
  * The one composition root of a member, used by the server and by the simulator. Opens the storage, recovers the state,
  * replays the log behind it and starts the replica.
@@ -68,7 +62,8 @@ export async function createEngine(
   transport: PeerTransport,
 ): Promise<Engine> {
   const storage = await openStorage(options, platform);
-  return new RunningEngine(options, platform, transport, storage);
+  const parts = assemble(options, platform, transport, storage);
+  return new RunningEngine(options, platform, transport, storage, parts);
 }
 
 class RunningEngine implements Engine {
@@ -78,10 +73,9 @@ class RunningEngine implements Engine {
   readonly failed: Promise<Error>;
   private readonly replica: Replica;
   private readonly machine: StateMachine;
-  private readonly hub: WatchHub;
   private readonly expiry: LeaseExpiry;
   private readonly autoCompaction: AutoCompaction;
-  private readonly compactor: Compactor;
+  private readonly promotion: AutoPromotion | undefined;
   private readonly quota: SpaceQuota;
   private markReady!: () => void;
   private closing: Promise<void> | undefined;
@@ -92,69 +86,39 @@ class RunningEngine implements Engine {
     private readonly platform: EnginePlatform,
     private readonly transport: PeerTransport,
     private readonly storage: Storage,
+    private readonly parts: EngineParts,
   ) {
-    const { clock, random, meter, logger } = platform;
-    const { backend, wal, identity } = storage;
-    const store = MvccStore.open(backend);
-    const lessor = Lessor.recover(backend);
-    this.machine = new StateMachine({ backend, store, lessor });
-    const raft = new RawNode(raftConfig(options, platform, identity.memberId), storage.recovered);
-    const proposer = new Proposer(identity.memberId, random.uint64());
-    this.replica = new Replica(
-      { raft, wal, machine: this.machine, backend, transport, clock, logger, proposer },
-      {
-        heartbeatMs: options.heartbeatMs,
-        requestTimeoutMs: requestTimeoutMs(options),
-        proposalBytesMax: 256 << 20,
-      },
-    );
-    const header = new ResponseHeader(identity.clusterId, identity.memberId, () => this.replica.term);
-    this.hub = new WatchHub(store, {
-      clock,
-      random,
-      header: () => ({ ...identity, raftTerm: this.replica.term }),
-      progressIntervalMs: options.watchProgressIntervalMs,
-      fragmentBytes: options.limits.maxRequestBytes + (512 << 10),
-    });
-    this.compactor = new Compactor(store, this.machine, backend, clock);
-    this.expiry = new LeaseExpiry({
-      replica: this.replica,
-      lessor,
-      clock,
-      meter,
-      extendMs: options.electionMs,
-    });
-    this.autoCompaction = new AutoCompaction(
-      { replica: this.replica, store, clock, logger },
-      options.autoCompaction,
-    );
-    const parts: RequestParts = {
-      replica: this.replica,
-      machine: this.machine,
-      store,
-      lessor,
-      hub: this.hub,
-      backend,
-      compactor: this.compactor,
-      header,
-      clock,
-      random,
-      limits: options.limits,
-      identity,
-    };
+    const { clock, meter, logger } = platform;
+    const { lessor, renewal, store } = parts;
+    this.replica = parts.replica;
+    this.machine = parts.machine;
+    const { replica } = this;
+    this.expiry = new LeaseExpiry({ replica, lessor, clock, meter, renewal, extendMs: options.electionMs });
+    this.autoCompaction = new AutoCompaction({ replica, store, clock, logger }, options.autoCompaction);
+    this.promotion = options.promotesLearners === true ? new AutoPromotion(parts) : undefined;
     this.quota = new SpaceQuota(parts);
-    wal.onNoSpace = () => this.quota.raiseAlarm();
+    storage.wal.onNoSpace = () => this.quota.raiseAlarm();
     this.methods = createMethods(parts, this.quota);
+    replica.link.onQuery = leaderAnswers(parts);
     this.state = this.describe();
     this.ready = new Promise((resolve) => (this.markReady = resolve));
-    this.failed = new Promise((resolve) => (this.replica.onFailure = resolve));
+    this.failed = new Promise((resolve) => (replica.onFailure = resolve));
     observeEngine(parts, meter);
     this.start();
   }
 
   async drain(): Promise<void> {
-    // One voter has nobody to hand leadership to; requests in flight are answered before the transport closes.
-    await Promise.resolve();
+    if (!this.replica.leads) return;
+    const candidate = this.parts.transfer.candidate();
+    if (candidate === undefined) return;
+    const { electionMs } = this.options;
+    const isDone = await new Promise<boolean>((resolve) => {
+      this.parts.transfer.transfer(candidate, 2 * electionMs, resolve);
+    });
+    const { logger } = this.platform;
+    const to = candidate.toString(16);
+    if (isDone) logger.info('leadership handed over', { to });
+    else logger.warn('leadership could not be handed over in time; the others will elect a leader', { to });
   }
 
   close(): Promise<void> {
@@ -163,27 +127,47 @@ class RunningEngine implements Engine {
   }
 
   private start(): void {
-    this.machine.onApplied = this.platform.onApplied;
-    this.machine.onChanges = (changes) => this.hub.notify(changes);
-    this.machine.onCompacted = () => this.compactor.wake();
-    this.hub.onWork = () => this.catchUpLater();
-    this.replica.onLeadership = (term) => {
-      this.expiry.leadershipChanged(term);
-      this.autoCompaction.leadershipChanged(term);
-      if (term === undefined) return;
-      this.publish();
-      // The log tells of it once, maybe before anybody leads, as on a start with a full disk: then nobody took the alarm.
-      if (this.storage.wal.stats.noSpace) this.quota.raiseAlarm();
+    const { machine, replica, platform, parts } = this;
+    const { hub, compactor, roster } = parts;
+    machine.onApplied = platform.onApplied;
+    machine.onChanges = (changes) => hub.notify(changes);
+    machine.onCompacted = () => compactor.wake();
+    machine.onMembers = () => roster.refresh();
+    hub.onWork = () => this.catchUpLater();
+    replica.onLeadership = (term) => this.leadershipChanged(term);
+    replica.onLeader = () => this.publish();
+    replica.onTick = () => this.observeMembers();
+    replica.onRestored = () => {
+      hub.restored();
+      compactor.wake();
     };
-    this.compactor.wake();
+    roster.refresh();
+    compactor.wake();
     this.autoCompaction.start();
-    this.replica.start();
+    replica.start();
+  }
+
+  private leadershipChanged(term: number | undefined): void {
+    this.expiry.leadershipChanged(term);
+    this.autoCompaction.leadershipChanged(term);
+    if (term === undefined) return;
+    this.parts.health.begin(this.platform.clock.now());
+    // The log tells of it once, maybe before anybody leads, as on a start with a full disk: then nobody took the alarm.
+    if (this.storage.wal.stats.noSpace) this.quota.raiseAlarm();
+  }
+
+  private observeMembers(): void {
+    const { roster, health, replica, clock, leaderless } = this.parts;
+    leaderless.tick(replica.leader, clock.now());
+    if (!roster.hasPeers || !replica.leads) return;
+    health.observe(replica.status.progress, clock.now());
+    this.promotion?.tick();
   }
 
   /** Watchers that lag are served in slices, one a turn, so that nobody else waits for them. */
   private catchUpLater(): void {
     this.platform.clock.defer(() => {
-      if (this.closing === undefined && this.hub.runCatchUp()) this.catchUpLater();
+      if (this.closing === undefined && this.parts.hub.runCatchUp()) this.catchUpLater();
     });
   }
 
@@ -200,17 +184,23 @@ class RunningEngine implements Engine {
     });
     const attributes = etcdserverpb.Member.encode(member).finish();
     this.replica.propose(CommandKind.MemberAttributes, attributes, (error) => {
-      if (error !== undefined) this.isPublished = false;
-      else this.agreeOnVersion();
+      if (error === undefined) this.agreeOnVersion();
+      else this.publishLater(error);
     });
   }
 
   private agreeOnVersion(): void {
     if (this.machine.cluster.version !== undefined) return this.markReady();
     this.replica.propose(CommandKind.ClusterVersion, Buffer.from(clusterVersion, 'utf8'), (error) => {
-      if (error !== undefined) this.isPublished = false;
-      else this.markReady();
+      if (error === undefined) this.markReady();
+      else this.publishLater(error);
     });
+  }
+
+  private publishLater({ reason }: ProtocolError): void {
+    if (reason === 'Stopped') return;
+    this.isPublished = false;
+    this.platform.clock.after(publishRetryMs, () => this.publish());
   }
 
   private describe(): EngineState {
@@ -218,7 +208,7 @@ class RunningEngine implements Engine {
     return {
       ...identity,
       leader: () => this.replica.leader,
-      isLearner: () => this.replica.status.confState.learners.includes(identity.memberId),
+      isLearner: () => this.replica.isLearner,
       alarms: () => [...new Set(this.machine.cluster.alarms.map(({ alarm }) => alarmName(alarm)))],
       clusterVersion: () => this.machine.cluster.version,
       storageVersion: () => storageVersion,
@@ -228,8 +218,8 @@ class RunningEngine implements Engine {
   private async shutDown(): Promise<void> {
     this.expiry.stop();
     this.autoCompaction.stop();
-    this.compactor.stop();
-    this.hub.close();
+    this.parts.compactor.stop();
+    this.parts.hub.close();
     this.replica.stop();
     await this.transport.close();
     await this.storage.close();
@@ -239,25 +229,4 @@ class RunningEngine implements Engine {
 
 function alarmName(alarm: etcdserverpb.AlarmType): AlarmName {
   return alarm === etcdserverpb.AlarmType.CORRUPT ? 'CORRUPT' : 'NOSPACE';
-}
-
-function raftConfig(
-  options: EngineOptions,
-  platform: EnginePlatform,
-  id: bigint,
-): ConstructorParameters<typeof RawNode>[0] {
-  return {
-    id,
-    electionTicks: Math.max(2, Math.round(options.electionMs / options.heartbeatMs)),
-    heartbeatTicks: 1,
-    random: platform.random,
-    maxInflightMessages: 512,
-    maxInflightBytes: 64 << 20,
-    maxMessageBytes: 1 << 20,
-    maxUncommittedBytes: 256 << 20,
-    // Nobody lags behind a single voter: what is applied need not stay in memory.
-    retainedEntries: 0,
-    maxRetainedBytes: 0,
-    unreachableDelayTicks: { min: 1, max: 1 },
-  };
 }

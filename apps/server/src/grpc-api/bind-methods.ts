@@ -58,9 +58,11 @@ class StreamContext extends GrpcContext implements RequestContext {
 }
 
 function unaryMethod(method: UnaryMethod): UnaryServerMethod {
+  const readsAtOnce = method.readsAtOnce === true;
   return {
     kind: 'unary',
-    handle(request, call) {
+    handle(received, call) {
+      const request = readsAtOnce ? received : Buffer.from(received);
       method.call(request, new UnaryContext(call), (error, response) => {
         if (error !== undefined) call.fail(error.code, error.message);
         else if (response !== undefined) call.respond(response);
@@ -98,7 +100,8 @@ class OpenStream implements StreamHandler, ResponseStream {
   }
 
   message(request: Uint8Array): void {
-    this.requests.message(request);
+    // What was received is valid during the call only.
+    this.requests.message(Buffer.from(request));
   }
 
   halfClose(): void {

@@ -32,6 +32,7 @@ export function exposureNotices(options: ServerOptions): Notice[] {
       warn(`--cert-file and --key-file are not used for ${url.text}, whose scheme is http`);
     }
   }
+  warnOfPeers(options, warn);
   if (options.maxRequestBytes > 10_485_760)
     warn('--max-request-bytes above 10485760 is not advised: large requests delay all others');
   if (options.quotaBytes !== undefined && options.quotaBytes > 8 * 1024 ** 3) {
@@ -41,4 +42,20 @@ export function exposureNotices(options: ServerOptions): Notice[] {
     warn(`--advertise-client-urls contains ${url.text}, which other machines cannot reach`);
   }
   return notices;
+}
+
+/** Whoever speaks to the peer port as a member can change everything. */
+function warnOfPeers({ listenPeerUrls, peerTls }: ServerOptions, warn: (text: string) => void): void {
+  const exposed = listenPeerUrls.filter((url) => url.scheme === 'http' && !isLoopback(url.host));
+  if (exposed.length > 0) {
+    const urls = exposed.map(({ text }) => text).join(', ');
+    warn(
+      `INSECURE: members are reached at ${urls} without TLS: everybody there can pass for a member and change everything. ` +
+        'Give --peer-cert-file, --peer-key-file, --peer-trusted-ca-file and --peer-client-cert-auth with https:// URLs.',
+    );
+  } else if (peerTls !== undefined && !peerTls.clientCertAuth) {
+    warn(
+      'members are not asked for certificates; whoever reaches the peer port can pass for one. Give --peer-client-cert-auth.',
+    );
+  }
 }

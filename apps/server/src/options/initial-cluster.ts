@@ -39,7 +39,7 @@ export function sharedUrls(cluster: InitialCluster): readonly string[] {
 }
 
 /** Whether two sets of URLs name the same addresses; `localhost` and 127.0.0.1 are the same. */
-export function sameUrls(left: readonly string[], right: readonly HostUrl[]): boolean {
+export function sameUrls(left: readonly string[], right: readonly Pick<HostUrl, 'text'>[]): boolean {
   const resolve = (url: string): string =>
     url.toLowerCase().replace(/^(https?:\/\/)localhost:/, '$1127.0.0.1:');
   const a = left.map(resolve).sort();

@@ -204,10 +204,17 @@ describe('readOptions', () => {
       [['--initial-cluster=b=http://localhost:2380'], /must contain this member by its name, "default"/],
       [['--initial-cluster=default=http://10.0.0.1:2380'], /must be those of --initial-advertise-peer-urls/],
       [
-        ['--initial-cluster=default=http://localhost:2380,b=http://10.0.0.1:2380'],
-        /several members are not supported yet/,
+        ['--initial-cluster=default=http://localhost:2380,b=http://localhost:2380'],
+        /http:\/\/localhost:2380 is listed twice/,
       ],
-      [['--initial-cluster-state=existing'], /joining a running cluster is not supported yet/],
+      [
+        ['--initial-cluster=default=http://localhost:2380,b=http://10.0.0.1:2380', '--listen-peer-urls='],
+        /listen-peer-urls: a member of a cluster of several must listen/,
+      ],
+      [['--initial-cluster-state=existing'], /must be told, beside itself, members of it that it can ask/],
+      [['--listen-peer-urls=https://127.0.0.1:1'], /an https URL needs --peer-cert-file/],
+      [['--peer-cert-file=cert.pem'], /peer-key-file: it is required with --peer-cert-file/],
+      [['--peer-client-cert-auth'], /peer-trusted-ca-file: it is required with --peer-client-cert-auth/],
       [['--initial-cluster=nonsense'], /does not have the form name=/],
       [['--cert-file=cert.pem'], /key-file: it is required with --cert-file/],
       [['--cert-file=cert.pem', '--key-file=missing.pem'], /key-file: the file cannot be read/],
@@ -256,6 +263,11 @@ describe('readOptions', () => {
     expect(
       texts(['--listen-client-urls=http://0.0.0.0:2379', '--advertise-client-urls=http://10.0.0.1:2379']),
     ).toMatch(/^INSECURE: http:\/\/0\.0\.0\.0:2379 can be reached/);
+    const openPeers = ['--listen-peer-urls=http://0.0.0.0:2380'];
+    expect(texts(openPeers)).toMatch(/^INSECURE: members are reached at http:\/\/0\.0\.0\.0:2380/);
+    const members = ['--initial-cluster=default=http://localhost:2380,b=http://10.0.0.1:2380'];
+    expect(mistakesOf(members)).toEqual([]);
+    expect([...read(members).options.initialMembers.keys()]).toEqual(['default', 'b']);
     expect(texts(['--snapshot-count=5'])).toMatch(/--snapshot-count is accepted but has no effect/);
     const secure = [
       '--cert-file=cert.pem',
@@ -312,7 +324,7 @@ describe('configuration files', () => {
     );
     expect(mistakes({ name: {} })).toMatch(/must be a text, number/);
     expect(mistakes({ 'peer-transport-security': { 'cert-file': 'a' } })).toMatch(
-      /not supported yet \(TLS between members\)/,
+      /peer-key-file: it is required with --peer-cert-file/,
     );
     expect(mistakesOf(['--config-file=none.json'])).toEqual(['--config-file: the file cannot be read']);
   });

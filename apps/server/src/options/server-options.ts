@@ -9,11 +9,11 @@ import { OptionsError } from './options-error.js';
 import { exposureNotices } from './exposure.js';
 import { findMistakes } from './validation.js';
 
-/** The certificates of the client port; files are read when the server starts. */
+/** The certificates of the client port or of the peer port; files are read when the server starts. */
 export interface TlsOptions {
   readonly certFile: string;
   readonly keyFile: string;
-  /** Authorities that sign client certificates; empty when clients need none. */
+  /** Authorities that sign certificates of those who connect, and of other members; may be empty. */
   readonly trustedCaFile: string;
   readonly clientCertAuth: boolean;
 }
@@ -29,6 +29,8 @@ export interface ServerOptions extends OptionValues {
   readonly quotaBytes: number | undefined;
   readonly autoCompaction: AutoCompaction;
   readonly tls: TlsOptions | undefined;
+  /** Between members. */
+  readonly peerTls: TlsOptions | undefined;
 }
 
 /** What reading the options needs of the disk. */
@@ -135,6 +137,7 @@ function deriveOptions(values: OptionValues, source: Source): ServerOptions {
     quotaBytes: values.quotaBackendBytes < 0 ? undefined : values.quotaBackendBytes || defaultQuotaBytes,
     autoCompaction: deriveAutoCompaction(values, source),
     tls: deriveTls(values),
+    peerTls: derivePeerTls(values),
   };
 }
 
@@ -161,9 +164,17 @@ function addMistake(option: OptionName, problem: string, source: Source): void {
   source.mistakes.push(mistakeAbout(flag, given?.subject ?? `--${flag.flag}`, given?.text, problem));
 }
 
-function deriveTls(values: OptionValues): TlsOptions | undefined {
-  const { certFile, keyFile, trustedCaFile, clientCertAuth } = values;
+function deriveTls({ certFile, keyFile, trustedCaFile, clientCertAuth }: TlsOptions): TlsOptions | undefined {
   return certFile === '' || keyFile === '' ? undefined : { certFile, keyFile, trustedCaFile, clientCertAuth };
+}
+
+function derivePeerTls(values: OptionValues): TlsOptions | undefined {
+  return deriveTls({
+    certFile: values.peerCertFile,
+    keyFile: values.peerKeyFile,
+    trustedCaFile: values.peerTrustedCaFile,
+    clientCertAuth: values.peerClientCertAuth,
+  });
 }
 
 function withoutEffect(given: ReadonlyMap<OptionName, Given>): Notice[] {

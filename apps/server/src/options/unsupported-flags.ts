@@ -1,5 +1,5 @@
 const discovery = 'discovery of a cluster; name the members with --initial-cluster';
-const peerTls = 'TLS between members';
+const peerTls = 'finer checks of certificates of members; peer-trusted-ca-file decides who is one';
 const tracing = 'distributed tracing';
 const corruption = 'corruption checks between members';
 
@@ -24,13 +24,9 @@ const unsupported: ReadonlyMap<string, string> = new Map(
     'auto-tls': 'self-signed certificates; give --cert-file and --key-file',
     'self-signed-cert-validity': 'self-signed certificates',
     'cipher-suites': 'the choice of cipher suites; only authenticated ones are offered',
-    'peer-cert-file': peerTls,
-    'peer-key-file': peerTls,
-    'peer-client-cert-auth': peerTls,
-    'peer-trusted-ca-file': peerTls,
     'peer-cert-allowed-cn': peerTls,
     'peer-cert-allowed-hostname': peerTls,
-    'peer-auto-tls': peerTls,
+    'peer-auto-tls': 'self-signed certificates; give --peer-cert-file and --peer-key-file',
     'peer-crl-file': peerTls,
     'peer-skip-client-san-verification': peerTls,
     'experimental-peer-skip-client-san-verification': peerTls,

@@ -102,20 +102,26 @@ function checkAdvertisedUrls(check: Check): void {
   }
 }
 
+const certificates = [
+  { cert: 'certFile', key: 'keyFile', ca: 'trustedCaFile', auth: 'clientCertAuth' },
+  { cert: 'peerCertFile', key: 'peerKeyFile', ca: 'peerTrustedCaFile', auth: 'peerClientCertAuth' },
+] as const;
+
 function checkTls(check: Check): void {
-  const { certFile, keyFile, trustedCaFile, clientCertAuth, tlsMinVersion, tlsMaxVersion } = check.options;
-  if (certFile !== '' && keyFile === '')
-    check.refuse('keyFile', undefined, 'it is required with --cert-file');
-  if (keyFile !== '' && certFile === '')
-    check.refuse('certFile', undefined, 'it is required with --key-file');
-  if (clientCertAuth && trustedCaFile === '') {
-    check.refuse('trustedCaFile', undefined, 'it is required with --client-cert-auth');
+  const { options } = check;
+  for (const { cert, key, ca, auth } of certificates) {
+    const requires = (missing: OptionName, because: OptionName): void =>
+      check.refuse(missing, undefined, `it is required with --${flagTable[because].flag}`);
+    if (options[cert] !== '' && options[key] === '') requires(key, cert);
+    if (options[key] !== '' && options[cert] === '') requires(cert, key);
+    if (options[auth] && options[ca] === '') requires(ca, auth);
+    for (const option of [cert, key, ca]) {
+      const path = options[option];
+      if (path !== '' && check.disk.readText(path) === undefined)
+        check.refuse(option, path, 'the file cannot be read');
+    }
   }
-  for (const option of ['certFile', 'keyFile', 'trustedCaFile'] as const) {
-    const path = check.options[option];
-    if (path !== '' && check.disk.readText(path) === undefined)
-      check.refuse(option, path, 'the file cannot be read');
-  }
+  const { tlsMinVersion, tlsMaxVersion } = options;
   if (tlsMaxVersion !== '' && tlsMaxVersion < tlsMinVersion) {
     check.refuse('tlsMaxVersion', tlsMaxVersion, `it is lower than --tls-min-version (${tlsMinVersion})`);
   }
@@ -123,16 +129,18 @@ function checkTls(check: Check): void {
 }
 
 function checkHttpsUrls(check: Check): void {
+  const { options } = check;
   for (const option of ['listenClientUrls', 'listenClientHttpUrls', 'listenMetricsUrls'] as const) {
-    for (const url of check.options[option]) {
-      if (url.scheme === 'https' && check.options.tls === undefined) {
+    for (const url of options[option]) {
+      if (url.scheme === 'https' && options.tls === undefined) {
         check.refuse(option, url.text, 'an https URL needs --cert-file and --key-file');
       }
     }
   }
-  for (const url of check.options.listenPeerUrls) {
-    if (url.scheme === 'https')
-      check.refuse('listenPeerUrls', url.text, 'TLS between members is not supported yet');
+  for (const url of options.listenPeerUrls) {
+    if (url.scheme === 'https' && options.peerTls === undefined) {
+      check.refuse('listenPeerUrls', url.text, 'an https URL needs --peer-cert-file and --peer-key-file');
+    }
   }
 }
 
@@ -149,16 +157,16 @@ function checkLogs(check: Check): void {
 }
 
 function checkInitialCluster(check: Check): void {
-  const { initialMembers, name, initialAdvertisePeerUrls } = check.options;
+  const { initialMembers, name, initialAdvertisePeerUrls, listenPeerUrls } = check.options;
   const given = check.options.initialCluster;
-  if (initialMembers.size > 1)
-    check.refuse('initialCluster', given, 'clusters of several members are not supported yet');
-  if (check.options.initialClusterState === 'existing') {
-    check.refuse(
-      'initialClusterState',
-      'existing',
-      'joining a running cluster is not supported yet, and the data directory is empty',
-    );
+  const isJoining = check.options.initialClusterState === 'existing';
+  if (isJoining && initialMembers.size < 2) {
+    const problem =
+      'a member that joins a cluster must be told, beside itself, members of it that it can ask';
+    check.refuse('initialCluster', given, problem);
+  }
+  if (initialMembers.size > 1 && listenPeerUrls.length === 0) {
+    check.refuse('listenPeerUrls', '', 'a member of a cluster of several must listen for the others');
   }
   for (const url of sharedUrls(initialMembers))
     check.refuse('initialCluster', given, `${url} is listed twice`);

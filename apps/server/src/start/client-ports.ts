@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { nodeRuntime, openPort, type Pipe, type Port, type ServerTlsOptions } from '@conclave/grpc';
+import { nodeRuntime, openPort, type Pipe, type Port } from '@conclave/grpc';
 import { type Logger } from '../engine/platform/logger.js';
 import { type HttpFront } from '../http-api/http-front.js';
 import { PipeDuplex } from '../http-api/pipe-duplex.js';
 import { bindAddress, type HostUrl } from '../options/listen-url.js';
 import { type ServerOptions } from '../options/server-options.js';
+import { readServerTls } from './tls-files.js';
 
 /** Connections that may wait until the member can serve them. */
 const waitingMax = 4_096;
@@ -77,9 +77,9 @@ export class ClientPorts {
   reloadTls(): void {
     const { tls } = this.options;
     if (tls === undefined) return;
-    const fresh = readTls(this.options);
+    const fresh = readServerTls(tls, this.options);
     for (const { url, port } of this.#ports) {
-      if (url.scheme === 'https' && fresh !== undefined) port.replaceTls(fresh);
+      if (url.scheme === 'https') port.replaceTls(fresh);
     }
   }
 
@@ -90,7 +90,11 @@ export class ClientPorts {
   }
 
   async #listen(url: HostUrl, use: Use): Promise<void> {
-    const tls = url.scheme === 'https' ? readTls(this.options) : undefined;
+    const certificates = this.options.tls;
+    const tls =
+      url.scheme === 'https' && certificates !== undefined
+        ? readServerTls(certificates, this.options)
+        : undefined;
     const port = await openPort(
       nodeRuntime,
       { host: bindAddress(url), port: url.port, ...(tls === undefined ? {} : { tls }) },
@@ -120,18 +124,4 @@ export class ClientPorts {
 function withPort(url: HostUrl, port: number): string {
   const host = url.host.includes(':') ? `[${url.host}]` : url.host;
   return `${url.scheme}://${host}:${port}`;
-}
-
-const tlsVersions = { 'TLS1.2': 'TLSv1.2', 'TLS1.3': 'TLSv1.3' } as const;
-
-function readTls({ tls, tlsMinVersion, tlsMaxVersion }: ServerOptions): ServerTlsOptions | undefined {
-  if (tls === undefined) return undefined;
-  return {
-    cert: readFileSync(tls.certFile),
-    key: readFileSync(tls.keyFile),
-    ...(tls.trustedCaFile === '' ? {} : { ca: readFileSync(tls.trustedCaFile) }),
-    requireClientCertificate: tls.clientCertAuth,
-    minVersion: tlsVersions[tlsMinVersion],
-    ...(tlsMaxVersion === '' ? {} : { maxVersion: tlsVersions[tlsMaxVersion] }),
-  };
 }

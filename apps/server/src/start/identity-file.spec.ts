@@ -20,6 +20,11 @@ describe('the identity file', () => {
     const identity = { clusterId: 2n ** 64n - 1n, memberId: 1n, clusterToken: 'a b' };
     writeIdentity(join(directory, 'member'), identity);
     expect(readIdentity(join(directory, 'member'))).toEqual(identity);
+    const foundingMembers = [{ id: 2n ** 63n, name: 'a', peerUrls: ['http://10.0.0.1:2380'] }];
+    for (const members of [foundingMembers, []]) {
+      writeIdentity(join(directory, 'member'), { ...identity, foundingMembers: members });
+      expect(readIdentity(join(directory, 'member'))).toEqual({ ...identity, foundingMembers: members });
+    }
   });
 
   it('refuses what is damaged or newer, and says what to do', () => {
@@ -33,6 +38,11 @@ describe('the identity file', () => {
     };
     expect(refused('{')).toMatch(/is not JSON. Restore/);
     expect(refused('{"format":1,"clusterId":"xyz","memberId":"1"}')).toMatch(/is damaged/);
+    expect(
+      refused(
+        '{"format":1,"clusterId":"1","memberId":"1","clusterToken":"a","foundingMembers":[{"id":"1"}]}',
+      ),
+    ).toMatch(/is damaged/);
     expect(refused('{"format":2}')).toMatch(/has format 2; this version reads 1. Start the newer version/);
   });
 });

@@ -1,6 +1,6 @@
-import { GrpcServer, type GrpcServerOptions, type ServerStats } from '@conclave/grpc';
+import { GrpcServer, type GrpcServerOptions, nodeRuntime, type ServerStats } from '@conclave/grpc';
 import { createEngine, type Engine } from '../engine/engine.js';
-import { NoPeers } from '../engine/replica/peer-transport.js';
+import { NoPeers, type PeerTransport } from '../engine/replica/peer-transport.js';
 import { serverVersion } from '../engine/requests/version.js';
 import { bindMethods } from '../grpc-api/bind-methods.js';
 import { AccessPolicy } from '../http-api/access-policy.js';
@@ -15,10 +15,16 @@ import { registerServerMetrics } from '../metrics/server-metrics.js';
 import { exposedUrls } from '../options/exposure.js';
 import { isLoopback } from '../options/listen-url.js';
 import { type ServerOptions } from '../options/server-options.js';
+import { defaultLimits } from '../peer/peer-context.js';
+import { GrpcPeerTransport } from '../peer/grpc-peer-transport.js';
 import { ClientPorts } from './client-ports.js';
-import { engineOptionsOf, resolveIdentity } from './engine-settings.js';
+import { engineOptionsOf, memberDirectory } from './engine-settings.js';
 import { loadHttpApplication, type LoadedApplication } from './http-loading.js';
+import { type Membership, resolveMembership } from './membership.js';
 import { createNodePlatform, type NodePlatform } from './node-platform.js';
+import { listMembers, viewMembers } from './own-members.js';
+import { PeerPorts } from './peer-ports.js';
+import { readClientTls } from './tls-files.js';
 
 /** What a server is given beside its options. */
 export interface ServerParts {
@@ -48,27 +54,76 @@ export interface Server {
 }
 
 /**
- * Starts a member: ports are bound, the engine recovers its state, gRPC serves, and Nest is loaded last.
+ * Starts a member: ports are bound, the member learns who it is, the engine recovers its state, gRPC serves, and Nest
+ * is loaded last.
  *
- * @throws the system's error when a port is taken, and the engine's errors when the data directory cannot be used.
+ * @throws the system's error when a port is taken, MembershipError when the cluster does not expect this member, and the
+ * engine's errors when the data directory cannot be used.
  */
 export async function startServer(options: ServerOptions, parts: ServerParts): Promise<Server> {
+  const { logger, registry } = parts;
   const front = new HttpFront(accessPolicyOf(options));
-  const ports = await ClientPorts.open(options, front, parts.logger);
-  const platform = createNodePlatform(options.quotaBytes, parts.logger, parts.registry);
+  const opened: { close(): Promise<void> }[] = [];
   try {
-    const identity = resolveIdentity(options);
+    const ports = await ClientPorts.open(options, front, logger);
+    opened.push(ports);
+    const peerPorts = await PeerPorts.open(options, logger);
+    opened.push(peerPorts);
+    const platform = createNodePlatform(options.quotaBytes, logger, registry);
+    opened.push(platform);
+    const membership = await resolveMembership(options, logger);
+    const transport = await openTransport(options, parts, platform, membership, peerPorts.isListening);
+    opened.push(transport);
     const engine = await createEngine(
-      engineOptionsOf(options, identity, ports.advertisedUrls),
+      engineOptionsOf(options, membership, ports.advertisedUrls),
       platform,
-      new NoPeers(),
+      transport,
     );
-    return new RunningServer(options, parts, front, ports, platform, engine);
+    if (transport instanceof GrpcPeerTransport) servePeers(peerPorts, transport, engine);
+    return new RunningServer(options, parts, front, { client: ports, peer: peerPorts }, platform, engine);
   } catch (error) {
-    await ports.close();
-    await platform.close();
+    for (const { close } of opened
+      .splice(0)
+      .reverse()
+      .map((each) => ({ close: () => each.close() })))
+      await close();
     throw error;
   }
+}
+
+async function openTransport(
+  options: ServerOptions,
+  { logger, registry }: ServerParts,
+  { disk, random }: NodePlatform,
+  { identity, others }: Membership,
+  isListening: boolean,
+): Promise<PeerTransport> {
+  // Without a peer port nobody could answer, nor be added.
+  if (!isListening) return new NoPeers();
+  const { clusterId, memberId } = identity;
+  return GrpcPeerTransport.open({
+    runtime: nodeRuntime,
+    disk,
+    random,
+    logger,
+    meter: registry,
+    clusterId,
+    memberId,
+    peerUrls: options.initialAdvertisePeerUrls.map(({ text }) => text),
+    acquaintances: others,
+    spoolDirectory: `${memberDirectory(options.dataDir)}/incoming`,
+    tls: () => readClientTls(options.peerTls),
+    limits: { receiveBytesMax: defaultLimits.receiveBytesMax + 2 * options.maxRequestBytes },
+    onDefect: throwDefect,
+  });
+}
+
+function servePeers(ports: PeerPorts, transport: GrpcPeerTransport, engine: Engine): void {
+  transport.listMembers = () => listMembers(engine);
+  ports.serve({
+    serve: (pipe, head) => transport.serve(pipe, head),
+    members: () => viewMembers(engine),
+  });
 }
 
 function accessPolicyOf(options: ServerOptions): AccessPolicy {
@@ -93,14 +148,14 @@ class RunningServer implements Server {
     private readonly options: ServerOptions,
     private readonly parts: ServerParts,
     private readonly front: HttpFront,
-    private readonly ports: ClientPorts,
+    private readonly ports: { readonly client: ClientPorts; readonly peer: PeerPorts },
     private readonly platform: NodePlatform,
     private readonly engine: Engine,
   ) {
     this.#grpc = new GrpcServer(this.#grpcOptions());
     bindMethods(this.#grpc, engine.methods);
     this.#stopMeasuring = this.#registerMetrics();
-    ports.serve((pipe, head) => this.#grpc.serve(pipe, head));
+    ports.client.serve((pipe, head) => this.#grpc.serve(pipe, head));
     this.failed = engine.failed;
     this.ready = engine.ready.then(() => this.#announce());
     this.ready.catch(() => undefined);
@@ -108,11 +163,12 @@ class RunningServer implements Server {
   }
 
   get clientUrls(): readonly string[] {
-    return this.ports.clientUrls;
+    return this.ports.client.clientUrls;
   }
 
   reloadTls(): void {
-    this.ports.reloadTls();
+    this.ports.client.reloadTls();
+    this.ports.peer.reloadTls();
   }
 
   stop(): Promise<void> {
@@ -124,13 +180,14 @@ class RunningServer implements Server {
     const { logger } = this.parts;
     logger.info('stopping: no new connections, finishing requests in flight');
     // The ports are free at once; the promise resolves when the last connection is closed, too.
-    const portsClosed = this.ports.close();
+    const portsClosed = this.ports.client.close();
     this.front.drain();
     const drained = this.#grpc.drain(drainGraceMs + 1_000);
     await this.engine.drain();
     await this.#unaryCallsDone();
     await this.#application.close();
     await this.engine.close();
+    await this.ports.peer.close();
     await this.#grpc.close();
     await drained;
     await this.front.close(answerGraceMs);
@@ -183,7 +240,7 @@ class RunningServer implements Server {
   #announce(): void {
     const { logger } = this.parts;
     const { state } = this.engine;
-    const clientUrls = this.ports.advertisedUrls;
+    const clientUrls = this.ports.client.advertisedUrls;
     logger.info('published local member to cluster through raft', {
       'local-member-id': state.memberId.toString(16),
       'local-member-attributes': `{Name:${this.options.name} ClientURLs:[${clientUrls.join(' ')}]}`,

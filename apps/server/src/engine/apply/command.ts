@@ -16,6 +16,8 @@ import { assert } from '../platform/assert.js';
  * (member, boot, sequence) names a proposal for ever, so that one that is sent twice can be applied once.
  */
 export const commandFormat = 1;
+/** Sequences have 48 bits. */
+const sequenceEnd = 2 ** 48;
 /** Where the payload begins. */
 export const commandHeaderBytes = 24;
 
@@ -34,6 +36,17 @@ export enum CommandKind {
   MemberAttributes = 9,
   /** The cluster version as UTF-8 semver. */
   ClusterVersion = 10,
+  /** An etcdserverpb.MemberUpdateRequest. */
+  MemberUpdate = 11,
+  /** What leases have left: u64 term of the leader that says so, then for each the id as i64 and u64 seconds. */
+  LeaseCheckpoint = 12,
+  /**
+   * A change of the members, an etcdserverpb.Member. These kinds stand in the context of a config entry, never in a
+   * normal one.
+   */
+  MemberAdd = 13,
+  MemberRemove = 14,
+  MemberPromote = 15,
 }
 
 /** One process of a member, as the proposer of commands. */
@@ -47,6 +60,11 @@ export class Proposer {
   ) {
     this.bytes.writeBigUInt64BE(member, 0);
     this.bytes.writeBigUInt64BE(boot, 8);
+  }
+
+  /** Whether this process made the command. */
+  made(command: Uint8Array): boolean {
+    return this.bytes.compare(command, 2, 2 + this.bytes.length) === 0;
   }
 }
 
@@ -69,7 +87,10 @@ export function encodeCommand(
   sequence: number,
   payload: Uint8Array,
 ): Buffer {
-  assert(Number.isSafeInteger(sequence) && sequence > 0 && sequence < 2 ** 48, 'command sequence in range');
+  assert(
+    Number.isSafeInteger(sequence) && sequence > 0 && sequence < sequenceEnd,
+    'command sequence in range',
+  );
   const bytes = Buffer.allocUnsafe(commandHeaderBytes + payload.length);
   bytes[0] = commandFormat;
   bytes[1] = kind;
@@ -77,6 +98,20 @@ export function encodeCommand(
   bytes.writeUIntBE(sequence, 18, 6);
   bytes.set(payload, commandHeaderBytes);
   return bytes;
+}
+
+/** The same command as a further proposal of the process that made it. */
+export function renumberCommand(command: Uint8Array, sequence: number): Buffer {
+  const bytes = Buffer.from(command);
+  bytes.writeUIntBE(sequence, 18, 6);
+  return bytes;
+}
+
+/** The sequence of a command that has a whole header. */
+export function sequenceOf(command: Uint8Array): number {
+  let sequence = 0;
+  for (let at = 18; at < commandHeaderBytes; at++) sequence = sequence * 256 + command[at];
+  return sequence;
 }
 
 /**

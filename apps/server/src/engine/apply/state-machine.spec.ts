@@ -5,7 +5,8 @@ import { Lessor } from '../lease/lessor.js';
 import { MvccStore } from '../mvcc/mvcc-store.js';
 import { type ApplyResult } from './apply-result.js';
 import { CommandKind, encodeCommand, Proposer } from './command.js';
-import { encodeExpiry, StateMachine } from './state-machine.js';
+import { encodeExpiry } from './lease-payload.js';
+import { StateMachine } from './state-machine.js';
 
 const proposer = new Proposer(1n, 1n);
 

@@ -3,11 +3,20 @@ import type { Backend } from '../backend/backend.js';
 import type { Lessor } from '../lease/lessor.js';
 import { type ChangeSet, type MvccStore } from '../mvcc/mvcc-store.js';
 import { assert } from '../platform/assert.js';
-import type { Entry } from '../raft/message.js';
+import { type ConfChange, decodeConfChange } from '../raft/confchange/conf-change.js';
+import type { ConfState, Entry } from '../raft/message.js';
 import { emptyBody, type ApplyResult } from './apply-result.js';
 import { ClusterState } from './cluster-state.js';
-import { commandHeaderBytes, CommandKind, commandKind, commandPayload } from './command.js';
+import {
+  CommandFormatError,
+  commandHeaderBytes,
+  CommandKind,
+  commandKind,
+  commandPayload,
+} from './command.js';
 import { KvMachine, type KvEffect, type Slices } from './kv-machine.js';
+import { decodeCheckpoints, decodeExpiry } from './lease-payload.js';
+import { Membership } from './membership.js';
 
 /** What the state machine works on. */
 export interface StateMachineParts {
@@ -26,6 +35,7 @@ export interface StateMachineParts {
  */
 export class StateMachine {
   readonly cluster: ClusterState;
+  readonly membership: Membership;
   readonly kv: KvMachine;
   /** Called with the changes of each revision, before the proposer is answered. */
   onChanges: ((changes: ChangeSet) => void) | undefined;
@@ -33,6 +43,13 @@ export class StateMachine {
   onApplied: ((entry: Entry, result: ApplyResult) => void) | undefined;
   /** Called when a compaction was applied; its work is still to be done, in slices. */
   onCompacted: (() => void) | undefined;
+  /**
+   * Tells the core of a config entry, exactly once for each, with undefined when it is refused and nothing changes;
+   * returns the configuration that holds from now on.
+   */
+  onConfChange: ((change: ConfChange | undefined, index: number) => ConfState) | undefined;
+  /** Called after the members or what is known of them changed. */
+  onMembers: (() => void) | undefined;
   private readonly putFields = new PutFields();
   /** The long command that is being applied, between two slices. */
   private running: Slices<KvEffect> | undefined;
@@ -40,6 +57,7 @@ export class StateMachine {
 
   constructor(private readonly parts: StateMachineParts) {
     this.cluster = new ClusterState(parts.backend);
+    this.membership = new Membership(this.cluster);
     this.kv = new KvMachine(parts.store, parts.lessor);
   }
 
@@ -69,6 +87,26 @@ export class StateMachine {
     if (this.running === undefined) backend.setApplied(backend.applied);
   }
 
+  /** An entry is half applied: it must be given again before anything else happens to the store. */
+  get isRunning(): boolean {
+    return this.running !== undefined;
+  }
+
+  /** Everything in memory is read anew: the rows of the backend were replaced by those of a later state. */
+  reload(): void {
+    assert(this.running === undefined, 'no entry is half applied');
+    const { store, lessor } = this.parts;
+    store.reload();
+    lessor.reload();
+    this.cluster.reload();
+    for (const [id, listeners] of [...this.revokeListeners]) {
+      if (lessor.has(id)) continue;
+      this.revokeListeners.delete(id);
+      for (const listener of listeners) listener();
+    }
+    this.onMembers?.();
+  }
+
   /** Calls back once the lease is gone, at once when it is gone already. */
   whenRevoked(id: bigint, callback: () => void): void {
     if (!this.parts.lessor.has(id)) return callback();
@@ -80,6 +118,7 @@ export class StateMachine {
   /** A command that is refused changes nothing; only errors of the contract are results, all others stop the member. */
   private advance(entry: Entry): KvEffect | undefined {
     if (entry.data.length === 0) return this.nothing();
+    if (entry.kind === 'config') return this.configure(entry);
     try {
       const running = this.running ?? this.begin(entry);
       if (!isSlices(running)) return running;
@@ -89,9 +128,26 @@ export class StateMachine {
     } catch (error) {
       this.running = undefined;
       if (!(error instanceof ProtocolError)) throw error;
-      const revision = this.parts.store.currentRevision;
-      return { result: { error, revision, body: emptyBody }, changes: undefined };
+      return this.refusal(error);
     }
+  }
+
+  private configure(entry: Entry): KvEffect {
+    const { onConfChange } = this;
+    assert(onConfChange !== undefined, 'somebody tells the core of changes of the configuration');
+    const change = decodeConfChange(entry.data);
+    try {
+      this.membership.checkEntry(change);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      onConfChange(undefined, entry.index);
+      return this.refusal(error);
+    }
+    const confState = onConfChange(change, entry.index);
+    const body = this.membership.perform(change);
+    this.cluster.setConfState(confState);
+    this.onMembers?.();
+    return this.answer(body);
   }
 
   private begin(entry: Entry): KvEffect | Slices<KvEffect> {
@@ -122,8 +178,18 @@ export class StateMachine {
       case CommandKind.Alarm:
         return this.alarm(etcdserverpb.AlarmRequest.decode(payload));
       case CommandKind.MemberAttributes:
-        this.cluster.setMember(etcdserverpb.Member.decode(payload));
+        this.membership.publish(etcdserverpb.Member.decode(payload));
         return this.nothing();
+      case CommandKind.MemberUpdate:
+        return this.updateMember(etcdserverpb.MemberUpdateRequest.decode(payload));
+      case CommandKind.LeaseCheckpoint:
+        return this.checkpoint(payload, term);
+      case CommandKind.MemberAdd:
+      case CommandKind.MemberRemove:
+      case CommandKind.MemberPromote:
+        throw new CommandFormatError(
+          `a normal log entry has the kind of a config entry, ${CommandKind[kind]}`,
+        );
       case CommandKind.ClusterVersion:
         this.cluster.setVersion(payload.toString('utf8'));
         return this.nothing();
@@ -157,6 +223,21 @@ export class StateMachine {
     return this.revoke(id);
   }
 
+  /** What leases have left is the word of the leader whose clocks run, and of its term. */
+  private checkpoint(payload: Buffer, entryTerm: number): KvEffect {
+    const { term, leases } = decodeCheckpoints(payload);
+    if (term === entryTerm) {
+      for (const { id, remainingSeconds } of leases) this.parts.lessor.checkpoint(id, remainingSeconds);
+    }
+    return this.nothing();
+  }
+
+  private updateMember(request: etcdserverpb.MemberUpdateRequest): KvEffect {
+    const body = this.membership.update(request);
+    this.onMembers?.();
+    return this.answer(body);
+  }
+
   private alarm({ action, memberID, alarm }: etcdserverpb.AlarmRequest): KvEffect {
     const raised = { memberId: memberID, alarm };
     const changed = this.changeAlarm(action, raised);
@@ -184,6 +265,11 @@ export class StateMachine {
     if (this.cluster.isRaised(etcdserverpb.AlarmType.CORRUPT)) throw ProtocolError.of('Corrupt');
     if (this.cluster.isRaised(etcdserverpb.AlarmType.NOSPACE) && mayGrow(kind, data))
       throw ProtocolError.of('NoSpace');
+  }
+
+  private refusal(error: ProtocolError): KvEffect {
+    const revision = this.parts.store.currentRevision;
+    return { result: { error, revision, body: emptyBody }, changes: undefined };
   }
 
   private nothing(): KvEffect {
@@ -220,17 +306,4 @@ function hasPut(txn: etcdserverpb.TxnRequest): boolean {
     ({ request }) =>
       request?.$case === 'request_put' || (request?.$case === 'request_txn' && hasPut(request.value)),
   );
-}
-
-/** The payload of a LeaseExpire command: the term in which the clock ran out, then the lease. */
-export function encodeExpiry(term: number, id: bigint): Buffer {
-  const payload = Buffer.allocUnsafe(16);
-  payload.writeBigUInt64BE(BigInt(term), 0);
-  payload.writeBigInt64BE(id, 8);
-  return payload;
-}
-
-function decodeExpiry(payload: Buffer): { term: number; id: bigint } {
-  assert(payload.length === 16, 'an expiry has 16 bytes');
-  return { term: Number(payload.readBigUInt64BE(0)), id: payload.readBigInt64BE(8) };
 }

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
+import { type Disk } from '../platform/disk.js';
 import { type AppliedMark, type Backend, type ByteString, type LogPosition, type Table } from './backend.js';
 import { TABLES } from './schema.js';
 
@@ -10,6 +11,11 @@ export interface BackendHarness {
   settle(): Promise<void>;
   /** Ends the backend without a flush and opens what is left. */
   reopen(): Promise<Backend>;
+  /** Another backend of the same kind, new, which is disposed of with this one. */
+  another(): Promise<BackendHarness>;
+  /** An existing directory for state files, which all of one kind can read, and its disk. */
+  readonly spool: string;
+  readonly disk: Disk;
   dispose(): Promise<void>;
 }
 
@@ -107,7 +113,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 /** Runs steps against a backend and the model, and compares what they say. */
-class Runner {
+export class Runner {
   readonly model = new Model();
   /** The model at each boundary, by applied index. */
   readonly boundaries = [new Model()];
@@ -167,7 +173,7 @@ class Runner {
   }
 }
 
-function text(bytes: Uint8Array | undefined): string | undefined {
+export function text(bytes: Uint8Array | undefined): string | undefined {
   return bytes === undefined ? undefined : Buffer.from(bytes).toString('latin1');
 }
 
@@ -194,7 +200,7 @@ function compareRange(
 }
 
 /** Compares everything that can be read. */
-function compareAll(backend: Backend, model: Model): void {
+export function compareAll(backend: Backend, model: Model): void {
   for (const name of TABLES) {
     compareRange(backend, model, name, '', undefined, Infinity);
     compareRange(backend, model, name, 'b', 'ÿ', Infinity);
@@ -231,7 +237,7 @@ export function describeBackendContract(name: string, make: HarnessMaker, runs: 
   });
 }
 
-const history = fc.array(step, { minLength: 20, maxLength: 150 });
+export const history = fc.array(step, { minLength: 20, maxLength: 150 });
 const generationRows = fc.integer({ min: 1, max: 25 });
 
 function describeProperties(make: HarnessMaker, runs: number): void {

@@ -89,9 +89,41 @@ export interface Backend extends BackendReader {
    * backend is closed, or fails, before that.
    */
   flush(): Promise<void>;
+  /**
+   * Writes the state at a flushed boundary into one sealed file (see snapshot/state-seal.ts), durably, while writing goes
+   * on: the newest that is flushed when it begins, or a later one. Call `flush` before for all that is applied.
+   * `path` is replaced when it exists; its directory must be there. Any number of copies may be under way.
+   *
+   * @throws BackendError, DiskError; then there is no new file at `path`.
+   */
+  copyTo(path: string): Promise<StateCopy>;
+  /**
+   * Makes a state that another member's `copyTo` wrote the state of this member, durably: a crash at any time leaves the
+   * old state or the new one, whole. Reads and writes go to the old state until, at one moment, the new one takes its
+   * place, and what was written meanwhile is gone. That must not be between the writes of an entry. What `flush` promised is kept by
+   * the new state, which is further on. `onFlushed` is not called. The file at `path` is only read, and the caller's to
+   * remove. Installs take turns.
+   *
+   * @param wanted What the sender said that the file holds; must be ahead of `applied`.
+   * @param onInstalled Called at that moment: whatever keeps parts of the state in memory reads them anew here.
+   * @throws SnapshotError when the file is damaged, of a newer format, or not the wanted state; BackendError,
+   * DiskError. The old state is in use then, as if nothing had happened; only if even that cannot be said,
+   * `onFailure` is called too.
+   */
+  install(path: string, wanted: AppliedMark, onInstalled: () => void): Promise<void>;
+  /** The mark of the state that was installed last, also by an earlier process; undefined when none ever was. */
+  readonly installed: AppliedMark | undefined;
   readonly stats: BackendStats;
-  /** Flushes nothing; releases files and threads. Idempotent. */
+  /** Flushes nothing; waits for copies and installs; releases files and threads. Idempotent. */
   close(): Promise<void>;
+}
+
+/** A state file that was made. */
+export interface StateCopy {
+  /** What it holds the effects of. */
+  readonly mark: AppliedMark;
+  /** Size of the file. */
+  readonly bytes: number;
 }
 
 /** Figures for metrics and Status. */

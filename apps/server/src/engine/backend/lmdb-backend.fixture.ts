@@ -18,7 +18,7 @@ export async function startLmdb(
   const mapBytes = 256 * 1024 * 1024;
   const disk = new NodeDisk();
   try {
-    return await LmdbBackend.start({
+    const backend = await LmdbBackend.start({
       directory,
       mapBytes,
       clock: new ManualClock(),
@@ -26,9 +26,16 @@ export async function startLmdb(
       logger: silentLogger,
       ...options,
     });
-  } finally {
-    // The disk is needed while the file is opened only, and its threads would keep the process alive.
+    // The disk's threads would keep the process alive.
+    const close = backend.close.bind(backend);
+    backend.close = async () => {
+      await close();
+      await disk.close();
+    };
+    return backend;
+  } catch (error) {
     await disk.close();
+    throw error;
   }
 }
 

@@ -2,6 +2,7 @@ import { assert } from '../platform/assert.js';
 import { type Clock, type Timer } from '../platform/clock.js';
 import { type Disk, joinPath } from '../platform/disk.js';
 import { type Logger } from '../platform/logger.js';
+import { StateDirectory } from '../snapshot/state-directory.js';
 import { CHUNK_BYTES, ChunkPool } from './arena.js';
 import {
   type AppliedMark,
@@ -10,22 +11,21 @@ import {
   type ByteString,
   type LogPosition,
   type ScanOptions,
+  type StateCopy,
   type Table,
 } from './backend.js';
 import { type BackendError } from './backend-error.js';
-import { FlushThread } from './flush-thread.js';
+import { type FlushListener } from './flush-thread.js';
 import { Generation } from './generation.js';
 import { LayeredReader } from './layered-reader.js';
-import { prepareFile } from './lmdb-header.js';
-import { LmdbReader } from './lmdb-reader.js';
-import { type FileFigures, type LmdbOptions } from './lmdb-tables.js';
+import { OpenedFile } from './lmdb-opened-file.js';
+import { type LmdbOwner, LmdbStates } from './lmdb-states.js';
+import { type FileFigures } from './lmdb-tables.js';
 import { assertLogPosition, tableNumber } from './schema.js';
 
 export interface LmdbBackendOptions {
-  /** Where the file lies, beside its lock file. */
+  /** Where the file lies, beside its lock file; for this store alone. */
   readonly directory: string;
-  /** Default `state.lmdb`. */
-  readonly fileName?: string;
   /**
    * Address space that is reserved for the file; it costs nothing until it is used, and may differ from start to
    * start. Twice the quota and 1 GiB is enough, as a flush replaces pages before it frees the old ones. Beyond it the
@@ -33,7 +33,8 @@ export interface LmdbBackendOptions {
    */
   readonly mapBytes: number;
   readonly clock: Clock;
-  readonly disk: Pick<Disk, 'makeDirectory' | 'open' | 'syncDirectory'>;
+  /** Open as long as the backend is. */
+  readonly disk: Disk;
   readonly logger: Logger;
   /** Default 50,000. */
   readonly generationRowsMax?: number;
@@ -47,6 +48,8 @@ export interface LmdbBackendOptions {
 
 const MEBIBYTE = 1024 * 1024;
 const RETRY_MS = 1_000;
+/** The file of a member that never installed a state. */
+const FIRST_NAME = 'state.lmdb';
 
 /**
  * A backend over an LMDB file: the newest changes are in the open generation, those before in a closed one that the
@@ -68,7 +71,7 @@ const RETRY_MS = 1_000;
  * Invariants: `flushed.index <= flushing.mark.index <= open.mark.index`; the reader's snapshot holds exactly the
  * state at `flushed`; a closed generation is never written again; `completeRows <= open.rows`.
  */
-export class LmdbBackend implements Backend {
+export class LmdbBackend implements Backend, LmdbOwner {
   onFlushed: ((mark: AppliedMark) => void) | undefined = undefined;
   onFailure: ((error: Error) => void) | undefined = undefined;
 
@@ -77,7 +80,7 @@ export class LmdbBackend implements Backend {
   private readonly bytesMax: number;
   private readonly ageMs: number;
   private readonly pushBackBytes: number;
-  private readonly layers: LayeredReader;
+  private layers: LayeredReader;
   private flushedMark: AppliedMark;
   /** Rows of the open generation that belong to complete entries. */
   private completeRows = 0;
@@ -85,7 +88,7 @@ export class LmdbBackend implements Backend {
   private hasBoundary = false;
   /** Close the open generation as soon as possible, whatever its size. */
   private wantsClose = false;
-  private thread: FlushThread | undefined = undefined;
+  private readonly states: LmdbStates;
   private ageTimer: Timer | undefined = undefined;
   private retryTimer: Timer | undefined = undefined;
   private noSpace: string | undefined = undefined;
@@ -98,20 +101,20 @@ export class LmdbBackend implements Backend {
 
   private constructor(
     private readonly options: LmdbBackendOptions,
-    private readonly file: LmdbReader,
+    states: StateDirectory,
+    private file: OpenedFile,
+    listener: FlushListener,
   ) {
     this.rowsMax = options.generationRowsMax ?? 50_000;
     this.bytesMax = options.generationBytesMax ?? 32 * MEBIBYTE;
     this.ageMs = options.generationAgeMs ?? 2_000;
     this.pushBackBytes = options.pushBackBytes ?? 128 * MEBIBYTE;
     this.pool = new ChunkPool(Math.ceil((2 * this.bytesMax) / CHUNK_BYTES));
-    this.flushedMark = file.readMark();
-    this.layers = new LayeredReader(new Generation(this.pool, this.flushedMark), file);
-    const last = file.lastLog();
-    if (last !== undefined) {
-      this.lastMain = last.main;
-      this.lastSub = last.sub;
-    }
+    this.flushedMark = file.reader.readMark();
+    this.layers = new LayeredReader(new Generation(this.pool, this.flushedMark), file.reader);
+    const { disk, logger, mapBytes } = options;
+    this.states = new LmdbStates({ states, disk, logger, listener, mapBytes }, this);
+    this.noteLastLog();
   }
 
   /**
@@ -120,23 +123,22 @@ export class LmdbBackend implements Backend {
    * @throws BackendError, DiskError
    */
   static async start(options: LmdbBackendOptions): Promise<LmdbBackend> {
-    const { directory, disk, mapBytes, fileName = 'state.lmdb' } = options;
-    await disk.makeDirectory(directory);
-    await prepareFile(disk, directory, fileName);
-    const lmdb: LmdbOptions = { path: joinPath(directory, fileName), mapBytes };
-    const file = LmdbReader.open(lmdb);
+    const { directory, disk, mapBytes, logger } = options;
+    const states = await StateDirectory.open({ disk, directory, logger, firstName: FIRST_NAME });
+    const path = joinPath(directory, states.currentName ?? FIRST_NAME);
+    const listener: FlushListener = {
+      onFlushed: (figures, milliseconds) => backend.finishFlush(figures, milliseconds),
+      onFlushFailed: (error) => backend.failFlush(error),
+    };
+    const file = await OpenedFile.open({ path, mapBytes }, disk, listener);
+    let backend: LmdbBackend;
     try {
-      await disk.syncDirectory(directory);
-      const backend = new LmdbBackend(options, file);
-      backend.thread = await FlushThread.start(lmdb, {
-        onFlushed: (figures, milliseconds) => backend.finishFlush(figures, milliseconds),
-        onFlushFailed: (error) => backend.failFlush(error),
-      });
-      return backend;
+      backend = new LmdbBackend(options, states, file, listener);
     } catch (error) {
       await file.close();
       throw error;
     }
+    return backend;
   }
 
   get applied(): AppliedMark {
@@ -154,7 +156,7 @@ export class LmdbBackend implements Backend {
 
   get stats(): BackendStats {
     const { open, flushing } = this.layers;
-    const { fileBytes, usedBytes } = this.file.figures;
+    const { fileBytes, usedBytes } = this.file.reader.figures;
     return {
       fileBytes,
       usedBytes,
@@ -255,12 +257,60 @@ export class LmdbBackend implements Backend {
     return durable;
   }
 
+  get installed(): AppliedMark | undefined {
+    return this.states.installed;
+  }
+
+  copyTo(path: string): Promise<StateCopy> {
+    assert(!this.isClosed, 'a closed backend is not copied');
+    return this.states.copy(this.file, path);
+  }
+
+  install(path: string, wanted: AppliedMark, onInstalled: () => void): Promise<void> {
+    assert(!this.isClosed, 'a closed backend installs nothing');
+    return this.states.installs.run(path, wanted, onInstalled);
+  }
+
   async close(): Promise<void> {
     this.isClosed = true;
     this.ageTimer?.cancel();
     this.retryTimer?.cancel();
-    await this.thread?.close();
+    await this.states.ended();
     await this.file.close();
+  }
+
+  /** Part of {@link LmdbOwner}. */
+  replaceFile(next: OpenedFile): OpenedFile {
+    const { file, layers } = this;
+    assert(layers.scans === 0, 'a state is not replaced within a visit');
+    this.ageTimer?.cancel();
+    this.ageTimer = undefined;
+    this.retryTimer?.cancel();
+    this.noSpace = undefined;
+    this.completeRows = 0;
+    this.hasBoundary = false;
+    this.wantsClose = false;
+    // The flush thread may still read the other generation.
+    layers.open.release();
+    this.file = next;
+    this.flushedMark = next.reader.readMark();
+    this.layers = new LayeredReader(new Generation(this.pool, this.flushedMark), next.reader);
+    this.noteLastLog();
+    const waiters = [...this.waiting.values()].flat();
+    this.waiting.clear();
+    for (const resolve of waiters) resolve();
+    return file;
+  }
+
+  /** Part of {@link LmdbOwner}. */
+  get isUsable(): boolean {
+    return !this.isClosed && !this.hasFailed;
+  }
+
+  private noteLastLog(): void {
+    const last = this.file.reader.lastLog();
+    this.lastMain = last?.main ?? -1;
+    this.lastSub = last?.sub ?? -1;
   }
 
   private beginRead(): void {
@@ -296,11 +346,8 @@ export class LmdbBackend implements Backend {
 
   private writeFlushing(): void {
     const { flushing } = this.layers;
-    assert(
-      flushing !== undefined && this.thread !== undefined,
-      'a closed generation is flushed by the thread',
-    );
-    this.thread.flush(flushing.redo(), flushing.mark);
+    assert(flushing !== undefined, 'a closed generation is flushed by the thread');
+    this.file.thread.flush(flushing.redo(), flushing.mark);
   }
 
   private finishFlush(figures: FileFigures, milliseconds: number): void {
@@ -308,7 +355,7 @@ export class LmdbBackend implements Backend {
     const { flushing } = this.layers;
     assert(flushing !== undefined, 'what was flushed is the flushing generation');
     assert(this.layers.scans === 0, 'the main thread hears of a flush between its other work');
-    this.file.renew(figures);
+    this.file.reader.renew(figures);
     this.layers.flushing = undefined;
     this.flushedMark = flushing.mark;
     this.lastFlushMs = milliseconds;
@@ -325,12 +372,7 @@ export class LmdbBackend implements Backend {
 
   private failFlush(error: BackendError): void {
     if (this.isClosed || this.hasFailed) return;
-    if (error.code !== 'no-space' || this.layers.flushing === undefined) {
-      this.hasFailed = true;
-      this.options.logger.error('the state file cannot be written', { reason: error.message });
-      this.onFailure?.(error);
-      return;
-    }
+    if (error.code !== 'no-space' || this.layers.flushing === undefined) return this.fail(error);
     if (this.noSpace === undefined) {
       this.options.logger.warn('flushing is put off for lack of space', { reason: error.message });
     }
@@ -338,5 +380,13 @@ export class LmdbBackend implements Backend {
     this.retryTimer = this.options.clock.after(RETRY_MS, () => {
       if (!this.isClosed && !this.hasFailed) this.writeFlushing();
     });
+  }
+
+  /** Part of {@link LmdbOwner}. */
+  fail(error: Error): void {
+    if (this.hasFailed) return;
+    this.hasFailed = true;
+    this.options.logger.error('the state file cannot be written', { reason: error.message });
+    this.onFailure?.(error);
   }
 }

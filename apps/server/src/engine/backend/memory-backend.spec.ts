@@ -1,27 +1,47 @@
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../platform/manual-clock.js';
-import { describeBackendContract } from './backend.contract.js';
+import { type SimulatedDisk } from '../platform/simulated-disk.js';
+import { silentLogger, walFixture } from '../wal/wal-fixture.js';
+import { type BackendHarness, describeBackendContract } from './backend.contract.js';
 import { MemoryBackend, type PendingFlush } from './memory-backend.js';
+import { describeStateContract } from './state.contract.js';
 
-describeBackendContract(
-  'MemoryBackend',
-  (rowsMax) => {
-    const pending: PendingFlush[] = [];
-    let turn = 0;
-    const options = { generationRowsMax: rowsMax, onFlush: (flush: PendingFlush) => pending.push(flush) };
-    const backend = new MemoryBackend(options);
-    return Promise.resolve({
-      backend,
-      settle: async () => {
-        while (pending.length > 0) pending.shift()?.complete();
-        await Promise.resolve();
-      },
-      reopen: () => Promise.resolve(backend.crash((candidates) => (turn += 7) % candidates.length)),
-      dispose: () => backend.close(),
-    });
-  },
-  40,
-);
+let members = 0;
+let turn = 0;
+
+function member(rowsMax: number, disk: SimulatedDisk): BackendHarness {
+  const pending: PendingFlush[] = [];
+  const backend = new MemoryBackend({
+    generationRowsMax: rowsMax,
+    onFlush: (flush) => pending.push(flush),
+    states: { disk, directory: `/member${members++}`, logger: silentLogger },
+  });
+  let last = backend;
+  return {
+    backend,
+    settle: async () => {
+      while (pending.length > 0) pending.shift()?.complete();
+      await Promise.resolve();
+    },
+    reopen: async () => {
+      last = await MemoryBackend.recover(last.crash((candidates) => (turn += 7) % candidates.length));
+      return last;
+    },
+    another: () => Promise.resolve(member(rowsMax, disk)),
+    spool: '/spool',
+    disk,
+    dispose: () => last.close(),
+  };
+}
+
+async function make(rowsMax: number): Promise<BackendHarness> {
+  const { disk } = walFixture();
+  await disk.makeDirectory('/spool');
+  return member(rowsMax, disk);
+}
+
+describeBackendContract('MemoryBackend', make, 40);
+describeStateContract('MemoryBackend', make, 40);
 
 describe('MemoryBackend', () => {
   it('offers every boundary from the flushed one on as a state after a crash', async () => {

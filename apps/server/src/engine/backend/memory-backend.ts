@@ -1,5 +1,5 @@
 import { assert } from '../platform/assert.js';
-import { type Clock, type Timer } from '../platform/clock.js';
+import { type Timer } from '../platform/clock.js';
 import {
   type AppliedMark,
   type Backend,
@@ -7,55 +7,22 @@ import {
   type ByteString,
   type LogPosition,
   type ScanOptions,
+  type StateCopy,
   type Table,
 } from './backend.js';
+import { BackendError } from './backend-error.js';
+import { type MemoryBackendOptions, type PendingFlush } from './memory-options.js';
+import { emptyState, encodeRows, type MemoryState, rowBytes, rowsOf, type Undo } from './memory-state.js';
+import { type LoadedState, type MemoryOwner, MemoryStates } from './memory-states.js';
 import { encodeLogKey, mainOfLogKey, subOfLogKey } from './schema.js';
-import { SortedMap, type SortedMapCursor } from './sorted-map.js';
+import { type SortedMapCursor } from './sorted-map.js';
 
-/** One flush in progress: its owner calls exactly one of the two, at any later time, or never (a crash). */
-export interface PendingFlush {
-  readonly mark: AppliedMark;
-  /** The flush is durable now. */
-  complete(): void;
-  /** The flush failed for good. */
-  fail(error: Error): void;
-}
-
-export interface MemoryBackendOptions {
-  /**
-   * Decides when a flush becomes durable. Default: at the end of the current microtask. At most one flush is in
-   * progress at a time.
-   */
-  readonly onFlush?: (flush: PendingFlush) => void;
-  /** With a clock, a generation also closes `generationAgeMs` after its first boundary. */
-  readonly clock?: Clock;
-  /** Default 50,000. */
-  readonly generationRowsMax?: number;
-  /** Default 2,000. */
-  readonly generationAgeMs?: number;
-  /**
-   * Overwrites what a read returned as soon as the next call comes, as the file's own buffers do, so that a caller
-   * that keeps a value beyond its lifetime is found by its tests. Default true.
-   */
-  readonly poisonsReads?: boolean;
-}
-
-/** What one change replaced. `table` is undefined for the log. */
-interface Undo {
-  readonly table: Table | undefined;
-  readonly key: ByteString;
-  readonly before: Uint8Array | undefined;
-}
+export type { MemoryBackendOptions, PendingFlush };
 
 /** The changes that led from the previous boundary to `mark`. */
 interface Step {
   readonly mark: AppliedMark;
   readonly undo: readonly Undo[];
-}
-
-interface State {
-  readonly tables: Readonly<Record<Table, SortedMap<Uint8Array>>>;
-  readonly log: SortedMap<Uint8Array>;
 }
 
 const POISON = 0xdd;
@@ -68,13 +35,13 @@ const NOTHING: AppliedMark = { index: 0, term: 0 };
  * Invariants: `state` is the result of everything written. Undoing `open` and then `steps` from the last to the first
  * leads back to the state at `flushed`. `steps` ends with the boundary of `applied`, unless that is `flushed`.
  */
-export class MemoryBackend implements Backend {
+export class MemoryBackend implements Backend, MemoryOwner {
   onFlushed: ((mark: AppliedMark) => void) | undefined = undefined;
   onFailure: ((error: Error) => void) | undefined = undefined;
 
   private appliedMark: AppliedMark;
   private flushedMark: AppliedMark;
-  private readonly steps: Step[] = [];
+  private steps: Step[] = [];
   private open: Undo[] = [];
   private openRows = 0;
   private openBytes = 0;
@@ -87,18 +54,32 @@ export class MemoryBackend implements Backend {
   private scans = 0;
   private isClosed = false;
   private hasCrashed = false;
+  private readonly states: MemoryStates | undefined;
 
   constructor(
     private readonly options: MemoryBackendOptions = {},
-    private readonly state: State = emptyState(),
+    private state: MemoryState = emptyState(),
     mark: AppliedMark = NOTHING,
     /** Keys and values of all rows of `state`. */
     private usedBytes = 0,
+    private installedMark: AppliedMark | undefined = undefined,
   ) {
     this.appliedMark = mark;
     this.flushedMark = mark;
-    const last = state.log.cursor('', undefined, true);
-    if (last.next()) this.lastLogKey = last.key;
+    this.states = options.states === undefined ? undefined : new MemoryStates(options.states, this);
+    this.noteLastLog();
+  }
+
+  /**
+   * What a new process finds: `survivor`, which {@link crash} returned, or, when the crash came between the last step of
+   * an install and its end, the installed state. @throws SnapshotError, DiskError
+   */
+  static async recover(survivor: MemoryBackend): Promise<MemoryBackend> {
+    const loaded = await survivor.states?.load();
+    const index = survivor.installedMark?.index ?? 0;
+    assert((loaded?.mark.index ?? 0) >= index, 'what was installed is durable');
+    if (loaded !== undefined && loaded.mark.index > index) survivor.replaceState(loaded);
+    return survivor;
   }
 
   get applied(): AppliedMark {
@@ -208,10 +189,28 @@ export class MemoryBackend implements Backend {
     return durable;
   }
 
-  close(): Promise<void> {
+  get installed(): AppliedMark | undefined {
+    return this.installedMark;
+  }
+
+  copyTo(path: string): Promise<StateCopy> {
+    const { states } = this;
+    if (states === undefined) return Promise.reject(noStates(path));
+    assert(!this.isClosed, 'a closed backend is not copied');
+    const undo = [...this.steps.flatMap((step) => step.undo), ...this.open];
+    return states.write(path, this.flushedMark, encodeRows(this.state, undo));
+  }
+
+  install(path: string, wanted: AppliedMark, onInstalled: () => void): Promise<void> {
+    const { states } = this;
+    if (states === undefined) return Promise.reject(noStates(path));
+    return states.installs.run(path, wanted, onInstalled);
+  }
+
+  async close(): Promise<void> {
     this.isClosed = true;
     this.ageTimer?.cancel();
-    return Promise.resolve();
+    if (!this.hasCrashed) await this.states?.installs.ended();
   }
 
   /**
@@ -224,23 +223,59 @@ export class MemoryBackend implements Backend {
     options: MemoryBackendOptions = this.options,
   ): MemoryBackend {
     assert(!this.hasCrashed, 'a backend crashes once');
-    void this.close();
     this.hasCrashed = true;
+    void this.close();
     const candidates = [this.flushedMark, ...this.steps.map((step) => step.mark)];
     const chosen = choose(candidates);
     assert(Number.isInteger(chosen) && chosen >= 0 && chosen < candidates.length, `no candidate ${chosen}`);
     this.revert(this.open);
     for (let at = this.steps.length - 1; at >= chosen; at--) this.revert(this.steps[at].undo);
-    return new MemoryBackend(options, this.state, candidates[chosen], this.usedBytes);
+    return new MemoryBackend(options, this.state, candidates[chosen], this.usedBytes, this.installedMark);
   }
 
   private revert(undo: readonly Undo[]): void {
     for (let at = undo.length - 1; at >= 0; at--) {
       const { table, key, before } = undo[at];
-      const rows = table === undefined ? this.state.log : this.state.tables[table];
+      const rows = rowsOf(this.state, table);
       const after = before === undefined ? rows.delete(key) : rows.set(key, before);
-      this.usedBytes += sizeOf(key, before) - sizeOf(key, after);
+      this.usedBytes += rowBytes(key, before) - rowBytes(key, after);
     }
+  }
+
+  /** Part of {@link MemoryOwner}. */
+  replaceState({ state, usedBytes, mark }: LoadedState): void {
+    assert(this.scans === 0, 'a state is not replaced within a visit');
+    this.takeBack();
+    this.ageTimer?.cancel();
+    this.ageTimer = undefined;
+    this.state = state;
+    this.usedBytes = usedBytes;
+    this.steps = [];
+    this.open = [];
+    this.openRows = 0;
+    this.openBytes = 0;
+    this.inFlight = undefined;
+    this.wantsFlush = false;
+    this.appliedMark = mark;
+    this.flushedMark = mark;
+    this.installedMark = mark;
+    this.noteLastLog();
+    for (const { resolve } of this.waiting.splice(0)) resolve();
+  }
+
+  /** Part of {@link MemoryOwner}. */
+  get isUsable(): boolean {
+    return !this.isClosed;
+  }
+
+  /** Part of {@link MemoryOwner}. */
+  fail(error: Error): void {
+    this.onFailure?.(error);
+  }
+
+  private noteLastLog(): void {
+    const last = this.state.log.cursor('', undefined, true);
+    this.lastLogKey = last.next() ? last.key : '';
   }
 
   private beginRead(): void {
@@ -291,7 +326,7 @@ export class MemoryBackend implements Backend {
     this.open.push({ table, key, before });
     this.openRows++;
     this.openBytes += key.length + (after?.length ?? 0);
-    this.usedBytes += sizeOf(key, after) - sizeOf(key, before);
+    this.usedBytes += rowBytes(key, after) - rowBytes(key, before);
   }
 
   private onAge(): void {
@@ -336,18 +371,6 @@ export class MemoryBackend implements Backend {
   }
 }
 
-function sizeOf(key: ByteString, row: Uint8Array | undefined): number {
-  return row === undefined ? 0 : key.length + row.length;
-}
-
-function emptyState(): State {
-  return {
-    tables: {
-      head: new SortedMap(),
-      lease: new SortedMap(),
-      leaseKey: new SortedMap(),
-      meta: new SortedMap(),
-    },
-    log: new SortedMap(),
-  };
+function noStates(path: string): BackendError {
+  return new BackendError('io', `${path}: this memory backend was made without a disk for states.`);
 }

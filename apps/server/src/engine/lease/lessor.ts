@@ -109,11 +109,18 @@ export class Lessor {
   /** @throws BackendError when a stored lease cannot be read. */
   static recover(backend: Backend, options: LessorOptions = {}): Lessor {
     const lessor = new Lessor(backend, options);
-    backend.scan('lease', '', undefined, {}, (key, value) => {
-      const { ttlSeconds, checkpointSeconds } = decodeLeaseRow(value);
-      lessor.add(decodeLeaseId(key), ttlSeconds, checkpointSeconds);
-    });
+    lessor.reload();
     return lessor;
+  }
+
+  /** Reads all leases again: the rows of the backend were replaced. Not for leaders. @throws BackendError */
+  reload(): void {
+    assert(!this.isLeading, 'the state of a leader is not replaced');
+    this.byId.clear();
+    this.backend.scan('lease', '', undefined, {}, (key, value) => {
+      const { ttlSeconds, checkpointSeconds } = decodeLeaseRow(value);
+      this.add(decodeLeaseId(key), ttlSeconds, checkpointSeconds);
+    });
   }
 
   get size(): number {

@@ -6,6 +6,7 @@ import { Compaction } from './compaction.js';
 import { HashScan, type HashResult } from './hash.js';
 import { type StoredKeyValue } from './key-value.js';
 import { KvBlock } from './kv-block.js';
+import { type LogRow } from './log-row.js';
 import { type KeyMetadata, type RangeQuery, type RangeResult } from './range-query.js';
 import { RangeScan, ScannedRange, type RangeSource } from './range-scan.js';
 import { ReadView } from './read-view.js';
@@ -47,6 +48,19 @@ export class MvccStore implements RangeSource, WriteTxnStore {
     return new MvccStore(backend, loadState(backend));
   }
 
+  /**
+   * The backend was given a later state of the same history: reads what the store knows of it anew, in place. Reads in slices go
+   * on over the new state, which has everything at their revision, or end with `Compacted`. No transaction is open.
+   * @throws CorruptionError, UnknownFormatError; the member cannot go on then.
+   */
+  reload(): void {
+    assert(!this.txn.isActive, 'a state is not replaced within a transaction');
+    const loaded = loadState(this.backend);
+    assert(loaded.currentRevision >= this.state.currentRevision, 'a later state has no older revision');
+    assert(loaded.compactRevision >= this.state.compactRevision, 'a later state is compacted as far');
+    Object.assign(this.state, loaded);
+  }
+
   /** Revision of the newest change; 1 in a fresh store. */
   get currentRevision(): number {
     return this.state.currentRevision;
@@ -81,6 +95,11 @@ export class MvccStore implements RangeSource, WriteTxnStore {
   /** A copy of a key's version at a revision (0: current); undefined when the key did not exist. @throws as `range` */
   get(key: ByteString, revision = 0): StoredKeyValue | undefined {
     return this.view.find(key, checkedRevision(this, revision)) ? this.view.copyOfRow() : undefined;
+  }
+
+  /** The row of a key as it is now, valid until the next call into the store; undefined when the key does not exist. */
+  current(key: ByteString): LogRow | undefined {
+    return this.view.find(key, this.state.currentRevision) ? this.view.row : undefined;
   }
 
   /** Revisions, version and lease of a key as it is now, without reading its value; undefined when it does not exist. */

@@ -1,3 +1,4 @@
+import { assert } from '../platform/assert.js';
 import { type EntryKind, type MemberId, type Message } from './message.js';
 import { quorumVote, type Electorate } from './quorum/joint.js';
 import { type Raft } from './raft.js';
@@ -7,8 +8,8 @@ import { type ProposeResult } from './work.js';
 const IDLE: RoleStatus = { uncommittedBytes: 0, pendingReads: 0, progress: [] };
 
 /**
- * Asks the voters, first without consequence (pre-vote, thesis 9.6), then for the term. Whether it is the one or the
- * other does not change within one life of the object.
+ * Asks the voters, first without consequence (pre-vote, thesis 9.6), then for the term. A member that the leader hands
+ * over to begins with the latter. What is asked does not change within one life of the object.
  *
  * Invariant: its own vote counts at once in a pre-vote, and in a real vote only when it is on disk.
  */
@@ -16,14 +17,16 @@ export class Candidate implements Role {
   readonly name: 'pre-candidate' | 'candidate';
   readonly #raft: Raft;
   readonly #isPreVote: boolean;
+  readonly #isTransfer: boolean;
   readonly #electorate: Electorate;
   readonly #votes = new Map<MemberId, boolean>();
 
-  constructor(raft: Raft, isPreVote: boolean) {
+  constructor(raft: Raft, asks: 'pre-vote' | 'vote' | 'transfer') {
     this.#raft = raft;
-    this.#isPreVote = isPreVote;
+    this.#isPreVote = asks === 'pre-vote';
+    this.#isTransfer = asks === 'transfer';
     this.#electorate = raft.configuration.electorate;
-    this.name = isPreVote ? 'pre-candidate' : 'candidate';
+    this.name = this.#isPreVote ? 'pre-candidate' : 'candidate';
   }
 
   start(): void {
@@ -33,7 +36,10 @@ export class Candidate implements Role {
       if (to === id || !configuration.isVoter(to)) continue;
       if (this.#isPreVote)
         outbox.send({ kind: 'pre-vote', from: id, to, term: term + 1, lastIndex, lastTerm });
-      else outbox.send({ kind: 'vote', from: id, to, term, lastIndex, lastTerm });
+      else {
+        const transfer = this.#isTransfer;
+        outbox.send({ kind: 'vote', from: id, to, term, lastIndex, lastTerm, transfer });
+      }
     }
     if (this.#isPreVote) this.#count(id, true);
   }
@@ -56,6 +62,9 @@ export class Candidate implements Role {
         break;
       case 'vote-reply':
         if (!this.#isPreVote) this.#count(message.from, message.granted);
+        break;
+      case 'committed':
+        this.#raft.learnCommit(message);
         break;
       case 'read-index': {
         const { from: to, request } = message;
@@ -88,6 +97,22 @@ export class Candidate implements Role {
 
   sendFailed(_member: MemberId): void {
     // Only a leader sends again.
+  }
+
+  reconfigured(): void {
+    assert(false, 'no one campaigns with a membership change to apply or a state to install');
+  }
+
+  leaveJoint(): void {
+    // Only a leader leaves it.
+  }
+
+  transferLeadership(): boolean {
+    return false;
+  }
+
+  snapshotSent(): void {
+    // Another leader finds out by itself.
   }
 
   hasAppliedInTerm(): boolean {

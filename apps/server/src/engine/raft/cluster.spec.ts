@@ -10,8 +10,17 @@ const STEPS = 3000;
 const FLAW_SEEDS = 3000;
 
 describe('cluster', () => {
-  it('keeps R1 to R8 and R10 in every step of 240 faulty runs, and recovers after each', () => {
-    const total: RunFigures = { leaders: 0, committed: 0, readsAnswered: 0, crashes: 0, messages: 0 };
+  it('keeps R1 to R10 and R12 in every step of 240 faulty runs, and recovers after each', () => {
+    const total: RunFigures = {
+      leaders: 0,
+      committed: 0,
+      readsAnswered: 0,
+      crashes: 0,
+      messages: 0,
+      changes: 0,
+      transfers: 0,
+      installs: 0,
+    };
     for (let seed = 1; seed <= 240; seed += 1) {
       const members = SIZES[seed % SIZES.length]!;
       const cluster = new SimulatedCluster({ seed, members, steps: STEPS });
@@ -27,6 +36,9 @@ describe('cluster', () => {
     expect(total.committed).toBeGreaterThan(2400);
     expect(total.readsAnswered).toBeGreaterThan(2400);
     expect(total.crashes).toBeGreaterThan(240);
+    expect(total.changes).toBeGreaterThan(60);
+    expect(total.transfers).toBeGreaterThan(50);
+    expect(total.installs).toBeGreaterThan(30);
   });
 
   it('gives the same run for the same seed', () => {

@@ -35,7 +35,10 @@ export interface RaftConfig {
 /** What the host read back from its disk. A fresh member has term 0, an empty log and its initial configuration. */
 export interface RecoveredState {
   readonly hardState: HardState;
-  /** The configuration in force at `applied`. */
+  /**
+   * The configuration in force at `applied`. Empty on a member that joins a running cluster and has not installed its
+   * first state: it takes one from any leader, and never campaigns.
+   */
   readonly confState: ConfState;
   /** The last index (and its term) that `entries` no longer contain: they begin at `snapshotIndex + 1`. */
   readonly snapshotIndex: number;

@@ -94,7 +94,7 @@ describe('a follower', () => {
     const node = freshNode({ voters: [1n, 2n, 3n] });
     node.step({ kind: 'append-reply', from: 3n, to: 1n, term: 1, index: 0 });
     for (let tick = 0; tick < 9; tick += 1) node.tick();
-    node.step({ kind: 'vote', from: 2n, to: 1n, term: 1, lastIndex: 0, lastTerm: 0 });
+    node.step({ kind: 'vote', from: 2n, to: 1n, term: 1, lastIndex: 0, lastTerm: 0, transfer: false });
     expect(answers(node)).toMatchObject([{ kind: 'vote-reply', granted: true }]);
     for (let tick = 0; tick < 9; tick += 1) node.tick();
     expect(node.status().role).toBe('follower');
@@ -102,7 +102,7 @@ describe('a follower', () => {
 
   it('gives its vote again to the same candidate, and to no other', () => {
     const node = freshNode({ voters: [1n, 2n, 3n] });
-    const vote = { kind: 'vote', to: 1n, term: 1, lastIndex: 0, lastTerm: 0 } as const;
+    const vote = { kind: 'vote', to: 1n, term: 1, lastIndex: 0, lastTerm: 0, transfer: false } as const;
     const given = [2n, 3n, 2n].map((from) => {
       node.step({ ...vote, from });
       return answers(node)[0];

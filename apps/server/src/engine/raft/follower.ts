@@ -1,5 +1,12 @@
 import { assert } from '../platform/assert.js';
-import { type Append, type EntryKind, type MemberId, type Message, NO_MEMBER } from './message.js';
+import {
+  type Append,
+  type EntryKind,
+  type MemberId,
+  type Message,
+  NO_MEMBER,
+  type Snapshot,
+} from './message.js';
 import { type Raft } from './raft.js';
 import { ReadForward } from './read-forward.js';
 import { refuseProposal, type Role, type RoleStatus } from './role.js';
@@ -41,6 +48,17 @@ export class Follower implements Role {
         outbox.send({ kind: 'heartbeat-reply', from, to, term, readSequence });
         break;
       }
+      case 'snapshot':
+        this.#snapshot(message);
+        break;
+      case 'timeout-now':
+        // The leader that this member follows, and no one else, can hand over to it.
+        if (message.from === this.#raft.leader) this.#raft.takeOver();
+        else this.#raft.refuseMessage();
+        break;
+      case 'committed':
+        this.#raft.learnCommit(message);
+        break;
       case 'read-index': {
         const { from: to, request } = message;
         const { id: from, term, outbox } = this.#raft;
@@ -84,6 +102,22 @@ export class Follower implements Role {
     // Only a leader sends again.
   }
 
+  reconfigured(): void {
+    // The configuration is asked when it is needed.
+  }
+
+  leaveJoint(): void {
+    // Only a leader leaves it.
+  }
+
+  transferLeadership(): boolean {
+    return false;
+  }
+
+  snapshotSent(): void {
+    // Another leader finds out by itself.
+  }
+
   hasAppliedInTerm(): boolean {
     return false;
   }
@@ -111,8 +145,14 @@ export class Follower implements Role {
   }
 
   #append(message: Append): void {
-    const { log, unstable, outbox, id: from, term } = this.#raft;
+    const { log, unstable, outbox, id: from, term, configuration } = this.#raft;
     const { from: to, previousIndex, previousTerm, entries } = message;
+    // What the log is to hold after the state is not known durably yet; the leader asks again.
+    if (this.#raft.isInstalling) return;
+    if (configuration.isEmpty) {
+      const hint = { hintIndex: 0, hintTerm: 0, needsState: true };
+      return outbox.send({ kind: 'append-rejection', from, to, term, previousIndex, ...hint });
+    }
     const isForgotten = previousIndex < log.firstIndex - 1;
     if (!isForgotten && !log.matches(previousIndex, previousTerm)) return this.#reject(message);
     const replacedFrom = log.appendFromLeader(entries);
@@ -129,6 +169,24 @@ export class Follower implements Role {
     assert(previousIndex > log.commit, 'a leader has every committed entry');
     const hintIndex = log.lastIndexAtMost(previousIndex, previousTerm);
     const hintTerm = log.termAt(hintIndex);
-    outbox.send({ kind: 'append-rejection', from, to, term, previousIndex, hintIndex, hintTerm });
+    const hint = { hintIndex, hintTerm, needsState: false };
+    outbox.send({ kind: 'append-rejection', from, to, term, previousIndex, ...hint });
+  }
+
+  /**
+   * A state has arrived. Its transfer may have outlived the leadership of its sender, so it says nothing about who leads;
+   * but it holds only what is committed, so it is as good in every later term. One that the log reaches anyhow only says what is committed; an older one is answered like any
+   * message that comes late. While one is being installed no other is taken: the leader then learns how far the member
+   * got, and goes on from there.
+   */
+  #snapshot(message: Snapshot): void {
+    const { log, outbox, id: from, term, isInstalling } = this.#raft;
+    const { from: to, index, snapshotTerm } = message;
+    if (index > log.commit) {
+      if (isInstalling) return;
+      if (log.matches(index, snapshotTerm)) log.commitTo(index);
+      else this.#raft.beginInstall(message);
+    }
+    outbox.send({ kind: 'append-reply', from, to, term, index: log.commit });
   }
 }

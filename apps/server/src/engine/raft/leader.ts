@@ -1,4 +1,5 @@
 import { assert } from '../platform/assert.js';
+import { decodeConfChange, encodeConfChange } from './confchange/conf-change.js';
 import {
   type AppendRejection,
   type AppendReply,
@@ -6,21 +7,26 @@ import {
   type HeartbeatReply,
   type MemberId,
   type Message,
+  NO_MEMBER,
 } from './message.js';
 import { type Raft } from './raft.js';
 import { ReadOnly, type ReadOrigin } from './read-only.js';
 import { sendAppends, wantsAppend } from './replication.js';
 import { type Role, type RoleStatus } from './role.js';
 import { Tracker } from './tracker/tracker.js';
-import { type ProposeResult } from './work.js';
+import { Transfer } from './transfer.js';
+import { type DropReason, type ProposeResult } from './work.js';
 
 const NO_DATA = new Uint8Array(0);
+const LEAVE_JOINT = encodeConfChange({ changes: [], transition: 'auto', context: NO_DATA });
 
 /**
  * Orders the proposals, replicates them, decides what is committed, and answers reads.
  *
  * Invariants: the log is only appended to (Raft figure 3, leader append-only); the leader's own `match` is what its disk
- * has acknowledged, never more; `uncommittedBytes` is the data in (commit, lastIndex].
+ * has acknowledged, never more; `uncommittedBytes` is the data in (commit, lastIndex]; while a transfer is under way
+ * nothing is appended. A leader that was removed leads, without counting itself, until the remaining voters hold an entry
+ * that tells them so (`retireAt`): before, they might have to ask it for its vote for ever.
  */
 export class Leader implements Role {
   readonly name = 'leader';
@@ -30,6 +36,9 @@ export class Leader implements Role {
   /** The index of the empty entry that begins the term. */
   readonly #termStart: number;
   #uncommittedBytes: number;
+  #transfer: Transfer | undefined;
+  /** Removed or made a learner: the index with whose commit the leadership ends; 0 otherwise. */
+  #retireAt = 0;
   #heartbeatElapsed = 0;
   /** Heartbeats leave at the end of the turn: one each, however many ticks the turn brought. */
   #isHeartbeatDue = false;
@@ -59,6 +68,8 @@ export class Leader implements Role {
       this.#heartbeatElapsed = 0;
       this.#isHeartbeatDue = this.#tracker.others.length > 0;
     }
+    if (this.#transfer?.tick() === true) this.#transfer = undefined;
+    if (this.#raft.configuration.confState.autoLeave) this.leaveJoint();
   }
 
   step(message: Message): void {
@@ -66,6 +77,9 @@ export class Leader implements Role {
       case 'append':
       case 'heartbeat':
         assert(false, `member ${message.from} leads term ${message.term} beside this one`);
+        break;
+      case 'timeout-now':
+        this.#raft.refuseMessage();
         break;
       case 'append-reply':
         this.#acknowledged(message);
@@ -86,7 +100,10 @@ export class Leader implements Role {
 
   propose(data: Uint8Array, kind: EntryKind): ProposeResult {
     const { leader, config, term } = this.#raft;
-    if (kind === 'config') return { dropped: 'config-changes-unavailable', leader };
+    if (this.#retireAt > 0) return { dropped: 'not-leader', leader: NO_MEMBER };
+    const dropped = kind === 'config' ? this.#refusalOfChange(data) : undefined;
+    if (dropped !== undefined) return { dropped, leader };
+    if (this.#transfer !== undefined) return { dropped: 'transferring', leader };
     const bytes = this.#uncommittedBytes + data.byteLength;
     if (this.#uncommittedBytes > 0 && bytes > config.maxUncommittedBytes) {
       return { dropped: 'too-many-uncommitted', leader };
@@ -101,7 +118,7 @@ export class Leader implements Role {
   persisted(): void {
     const { unstable } = this.#raft;
     if (unstable.persisted <= this.#tracker.self.match) return;
-    this.#tracker.self.acknowledged(unstable.persisted);
+    this.#tracker.self.acknowledged(unstable.persisted, 0);
     this.#maybeCommit();
   }
 
@@ -114,11 +131,49 @@ export class Leader implements Role {
     if (progress?.state === 'replicate') progress.becomeProbe();
   }
 
+  reconfigured(): void {
+    const { configuration, log, id } = this.#raft;
+    if (!configuration.isVoter(id) && this.#retireAt === 0) {
+      this.#transfer = undefined;
+      this.#retireAt = this.#append(NO_DATA, 'normal');
+    }
+    this.#tracker.reconfigure(configuration, log.lastIndex);
+    if (this.#transfer !== undefined && !configuration.isLastingVoter(this.#transfer.to)) {
+      this.#transfer = undefined;
+    }
+    // Fewer voters may be enough now.
+    this.#maybeCommit();
+    this.#answerReads();
+  }
+
+  leaveJoint(): void {
+    const isHandingIn = this.#transfer !== undefined || this.#retireAt > 0;
+    if (!isHandingIn && !this.#isChangePending()) this.#append(LEAVE_JOINT, 'config');
+  }
+
+  transferLeadership(to: MemberId): boolean {
+    const { configuration, id, config } = this.#raft;
+    if (to === id) return true;
+    if (!configuration.isLastingVoter(to) || this.#retireAt > 0) return false;
+    if (this.#transfer?.to !== to) this.#transfer = new Transfer(to, config.electionTicks);
+    return true;
+  }
+
+  snapshotSent(to: MemberId, mark: { readonly index: number; readonly term: number } | undefined): void {
+    const { log } = this.#raft;
+    if (mark !== undefined) {
+      assert(mark.index <= log.commit, 'a state holds only what is committed');
+      assert(!log.knows(mark.index) || log.matches(mark.index, mark.term), 'a state is one of this log');
+    }
+    this.#tracker.get(to)?.snapshotSent(mark?.index ?? 0);
+  }
+
   hasAppliedInTerm(): boolean {
     return this.#raft.log.applied >= this.#termStart;
   }
 
   hasPending(): boolean {
+    if (this.#transfer !== undefined && this.#mustAskHeir(this.#transfer)) return true;
     if (this.#isHeartbeatDue || this.#reads.shouldBegin(this.#raft.log.commit)) return true;
     for (const progress of this.#tracker.others) if (wantsAppend(this.#raft, progress)) return true;
     return false;
@@ -132,6 +187,11 @@ export class Leader implements Role {
     if (isRound) this.#beginRound();
     if (isDue || (isRound && this.#reads.isWaiting)) this.#sendHeartbeats();
     for (const progress of this.#tracker.others) sendAppends(this.#raft, progress);
+    if (this.#transfer !== undefined && this.#mustAskHeir(this.#transfer)) {
+      const { id: from, term, outbox } = this.#raft;
+      outbox.send({ kind: 'timeout-now', from, to: this.#transfer.to, term });
+      this.#transfer.asked();
+    }
   }
 
   leave(): void {
@@ -151,6 +211,27 @@ export class Leader implements Role {
     return index;
   }
 
+  /**
+   * One membership change at a time, and none before an entry of the own term is committed: two leaders must not each
+   * decide on a change with majorities that have no member in common (Ongaro 2015). A configuration here comes into
+   * force when it is applied, not when it is appended, which alone keeps changes of two terms apart; the second rule
+   * holds all the same, and makes sure that no older change can still come in between.
+   */
+  #isChangePending(): boolean {
+    return this.#raft.log.hasConfig || this.#raft.log.commit < this.#termStart;
+  }
+
+  #refusalOfChange(data: Uint8Array): DropReason | undefined {
+    const isLeaving = decodeConfChange(data).changes.length === 0;
+    const isJoint = this.#raft.configuration.confState.outgoing.length > 0;
+    return this.#isChangePending() || (isJoint && !isLeaving) ? 'config-change-pending' : undefined;
+  }
+
+  #mustAskHeir(transfer: Transfer): boolean {
+    const match = this.#tracker.get(transfer.to)?.match;
+    return transfer.mustAsk && match === this.#raft.log.lastIndex;
+  }
+
   /** Earlier entries are committed with the first one of the own term. */
   #maybeCommit(): void {
     const { log, term } = this.#raft;
@@ -159,6 +240,7 @@ export class Leader implements Role {
     this.#uncommittedBytes -= log.dataBytes(log.commit + 1, index);
     assert(this.#uncommittedBytes >= 0, 'uncommitted bytes are counted once');
     log.commitTo(index);
+    if (this.#retireAt > 0 && index >= this.#retireAt) this.#raft.becomeFollower(term, NO_MEMBER);
   }
 
   #acknowledged(message: AppendReply): void {
@@ -167,7 +249,7 @@ export class Leader implements Role {
     // No honest member acknowledges what was never sent.
     if (message.index > this.#raft.log.lastIndex) return this.#raft.refuseMessage();
     progress.recentActive = true;
-    if (progress.acknowledged(message.index)) this.#maybeCommit();
+    if (progress.acknowledged(message.index, this.#raft.log.firstIndex - 1)) this.#maybeCommit();
   }
 
   #rejected(message: AppendRejection): void {
@@ -175,7 +257,7 @@ export class Leader implements Role {
     if (progress === undefined) return;
     progress.recentActive = true;
     const candidate = this.#raft.log.lastIndexAtMost(message.hintIndex, message.hintTerm);
-    progress.rejected(message.previousIndex, candidate);
+    if (progress.rejected(message.previousIndex, candidate)) progress.needsState = message.needsState;
   }
 
   #heard(message: HeartbeatReply): void {

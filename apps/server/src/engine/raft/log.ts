@@ -15,8 +15,9 @@ const NO_ENTRIES: readonly Entry[] = [];
  *   ──────────┤▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒├────────────────┤────────────────┤
  *    forgotten  kept for others   handed to apply    may be replaced
  *
- * Invariants: baseIndex <= applied <= handedToApply <= commit <= lastIndex; indexes increase by one; terms never
- * decrease; commit and applied never decrease; an entry at or below commit is never replaced.
+ * Invariants: baseIndex <= applied <= handedToApply <= commit <= lastIndex (between `restartAt` and `restarted`, while
+ * a received state takes the place of the log, applied and handedToApply lie below the base); indexes increase by one;
+ * terms never decrease; commit and applied never decrease; an entry at or below commit is never replaced.
  */
 export class RaftLog {
   #entries: Entry[];
@@ -29,6 +30,8 @@ export class RaftLog {
   #commit: number;
   #applied: number;
   #handedToApply: number;
+  /** The membership changes above applied on which the state machine has not decided, ascending. */
+  readonly #configs: number[] = [];
 
   constructor(
     baseIndex: number,
@@ -50,6 +53,9 @@ export class RaftLog {
     assert(applied >= baseIndex, 'what the log has forgotten is applied');
     assert(commit >= applied, 'only committed entries are applied');
     assert(commit <= this.#lastIndex, 'every committed entry is in the log: it was lost or cut');
+    // A membership change is proposed only when the one before is applied: a log with two knows that the first is
+    // committed, even if a crash kept the second without the commit index that came with it.
+    this.#commit = Math.max(commit, this.#configs.at(-2) ?? 0);
   }
 
   get firstIndex(): number {
@@ -66,6 +72,16 @@ export class RaftLog {
   }
   get applied(): number {
     return this.#applied;
+  }
+
+  /** Whether a membership change stands in the log that the state machine has not decided on. */
+  get hasConfig(): boolean {
+    return this.#configs.length > 0;
+  }
+
+  /** Whether such a change is committed. */
+  get hasCommittedConfig(): boolean {
+    return this.#configs.length > 0 && this.#configs[0]! <= this.#commit;
   }
 
   /** The term of the entry at `index`, from the base up to `lastIndex`. */
@@ -95,6 +111,7 @@ export class RaftLog {
     this.#entries.push(entry);
     this.#lastIndex = entry.index;
     this.#lastTerm = entry.term;
+    if (entry.kind === 'config' && entry.index > this.#applied) this.#configs.push(entry.index);
   }
 
   /**
@@ -187,7 +204,35 @@ export class RaftLog {
   appliedTo(index: number): void {
     assert(index >= this.#applied, 'applied never decreases');
     assert(index <= this.#handedToApply, 'only what was handed out is applied');
+    if (this.#configs.length > 0) {
+      assert(this.#configs[0]! > index, 'a membership change is decided on before it counts as applied');
+    }
     this.#applied = index;
+  }
+
+  /** The state machine has decided on the oldest membership change that was handed to it. */
+  configDecided(): void {
+    const index = this.#configs[0];
+    const isHandedOut = index !== undefined && index <= this.#handedToApply;
+    assert(isHandedOut, 'a membership change was handed out and not decided on');
+    this.#configs.shift();
+  }
+
+  /** A state up to `index` is about to take the place of the whole log; `restarted` follows when it has. */
+  restartAt(index: number, term: number): void {
+    assert(index > this.#commit, 'a state never takes back what is committed');
+    this.#entries = [];
+    this.#head = 0;
+    this.#baseIndex = this.#lastIndex = this.#commit = index;
+    this.#baseTerm = this.#lastTerm = term;
+    this.#dropConfigsFrom(this.#handedToApply + 1);
+  }
+
+  /** The state machine is the state that `restartAt` announced. */
+  restarted(): void {
+    assert(this.#lastIndex === this.#baseIndex, 'nothing is appended while a state is installed');
+    this.#applied = this.#handedToApply = this.#baseIndex;
+    this.#configs.length = 0;
   }
 
   /**
@@ -224,6 +269,11 @@ export class RaftLog {
     this.#lastIndex = index - 1;
     const last = this.#entries[this.#entries.length - 1];
     this.#lastTerm = index - 1 === this.#baseIndex ? this.#baseTerm : last!.term;
+    this.#dropConfigsFrom(index);
+  }
+
+  #dropConfigsFrom(index: number): void {
+    while (this.#configs.length > 0 && this.#configs[this.#configs.length - 1]! >= index) this.#configs.pop();
   }
 
   #forgetUpTo(index: number): void {

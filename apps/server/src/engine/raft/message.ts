@@ -26,7 +26,10 @@ export interface HardState {
   readonly commit: number;
 }
 
-/** The members of a configuration. `outgoing` is non-empty only while a joint configuration is in force. */
+/**
+ * The members of a configuration. `outgoing` is non-empty only while a joint configuration is in force. All lists are
+ * empty on a member that has started to join a cluster and knows nothing of it yet.
+ */
 export interface ConfState {
   readonly voters: readonly MemberId[];
   readonly learners: readonly MemberId[];
@@ -58,11 +61,15 @@ export interface PreVoteReply extends Envelope {
   readonly granted: boolean;
 }
 
-/** RequestVote (Raft figure 2). */
+/**
+ * RequestVote (Raft figure 2). With `transfer` the leader itself asked the sender to campaign, so that who heard that
+ * leader a moment ago may vote all the same (thesis 4.2.3).
+ */
 export interface Vote extends Envelope {
   readonly kind: 'vote';
   readonly lastIndex: number;
   readonly lastTerm: number;
+  readonly transfer: boolean;
 }
 
 export interface VoteReply extends Envelope {
@@ -94,6 +101,11 @@ export interface AppendRejection extends Envelope {
   readonly previousIndex: number;
   readonly hintIndex: number;
   readonly hintTerm: number;
+  /**
+   * The sender has neither log nor configuration yet and needs a state: what a cluster begins with stands in no entry,
+   * so the log alone, even from its first entry on, would not make a member of it.
+   */
+  readonly needsState: boolean;
 }
 
 /** `commit` never exceeds what the receiver acknowledged. `readSequence`: see {@link ReadIndexReply}; 0 when no read waits. */
@@ -140,7 +152,40 @@ export interface StaleTerm extends Envelope {
   readonly kind: 'stale-term';
 }
 
-/** Everything that members say to each other. Messages are plain data and never change after they were made. */
+/**
+ * The entry at `index`, which has the term `entryTerm`, is committed: sent beside a vote that is refused. A candidate
+ * whose log has that entry may count by a configuration that is over: members that left it know that, and have longer
+ * logs, so that it would ask them for ever.
+ */
+export interface Committed extends Envelope {
+  readonly kind: 'committed';
+  readonly index: number;
+  readonly entryTerm: number;
+}
+
+/** The leader hands over: the receiver, which holds the whole log, campaigns at once (thesis 3.10). */
+export interface TimeoutNow extends Envelope {
+  readonly kind: 'timeout-now';
+}
+
+/**
+ * A whole state has arrived from a member that led when it was asked for it, intact and on this member's disk; `term` is
+ * one that the sender was in meanwhile. The host of the receiver makes
+ * this message when that is so; it never travels by itself, and one that came over the network must not be stepped.
+ */
+export interface Snapshot extends Envelope {
+  readonly kind: 'snapshot';
+  /** The last entry that the state holds, and its term. */
+  readonly index: number;
+  readonly snapshotTerm: number;
+  /** The configuration in force at `index`. */
+  readonly confState: ConfState;
+}
+
+/**
+ * Everything that members say to each other (a {@link Snapshot} accompanies a state that travels by its own way).
+ * Messages are plain data and never change after they were made.
+ */
 export type Message =
   | PreVote
   | PreVoteReply
@@ -154,7 +199,10 @@ export type Message =
   | ReadIndexRequest
   | ReadIndexReply
   | ReadIndexRefusal
-  | StaleTerm;
+  | StaleTerm
+  | Committed
+  | TimeoutNow
+  | Snapshot;
 
 /** Bytes that an entry is counted with beside its data, in messages and in memory. */
 const ENTRY_OVERHEAD_BYTES = 32;

@@ -19,16 +19,22 @@ const NOTHING: Outgoing = { now: NO_MESSAGES, afterPersist: NO_MESSAGES };
  * - A granted vote and a vote request imply the vote; the request also implies the log that it boasts of, because a
  *   vote that was won with entries lost since would elect a leader without committed ones. That log is durable whenever
  *   the vote is: the vote was cast after those entries, so it reaches the disk in their batch or a later one.
- * - An acknowledgement implies the entries.
+ * - An acknowledgement implies the entries, or the state that took their place.
+ *
+ * While a received state is being installed no batch goes to the disk: what would have to wait for one is held back
+ * until `release`.
  *
  * Invariant: everything in the queue was sent in the current role, so also in the current term, and speaks of the log
  * as it is now: the queue is cleared when the role changes, because what a former role said has lost its meaning.
  */
 export class Outbox {
   #queue: Message[] = [];
+  #held: Message[] = [];
 
-  get isEmpty(): boolean {
-    return this.#queue.length === 0;
+  /** Whether `take` would return anything. */
+  hasLeaving(term: number, unstable: Unstable, isInstalling: boolean): boolean {
+    if (!isInstalling) return this.#queue.length > 0;
+    return this.#queue.some((message) => isCovered(message, term, unstable));
   }
 
   send(message: Message): void {
@@ -37,10 +43,17 @@ export class Outbox {
 
   clear(): void {
     if (this.#queue.length > 0) this.#queue = [];
+    if (this.#held.length > 0) this.#held = [];
+  }
+
+  /** The state is installed: what was held back leaves with the next batch, or before it. */
+  release(): void {
+    this.#queue = [...this.#held, ...this.#queue];
+    this.#held = [];
   }
 
   /** Empties the queue. `term` is the current term. */
-  take(term: number, unstable: Unstable): Outgoing {
+  take(term: number, unstable: Unstable, isInstalling: boolean): Outgoing {
     const queue = this.#queue;
     if (queue.length === 0) return NOTHING;
     this.#queue = [];
@@ -50,7 +63,9 @@ export class Outbox {
     const now: Message[] = [];
     const afterPersist: Message[] = [];
     for (const message of queue) (isCovered(message, term, unstable) ? now : afterPersist).push(message);
-    return { now, afterPersist };
+    if (!isInstalling) return { now, afterPersist };
+    this.#held.push(...afterPersist);
+    return { now, afterPersist: NO_MESSAGES };
   }
 }
 

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Entry, type Message } from './message.js';
-import { type RaftConfig, RawNode } from './raw-node.js';
-import { freshNode } from './testing/fresh-node.js';
-import { SeededRandom } from './testing/seeded-random.js';
+import { type RaftConfig, type RawNode } from './raw-node.js';
+import { freshNode, restartedNode } from './testing/fresh-node.js';
 import { type ReadResult } from './work.js';
 
 /** Does everything a host does, with an instant disk. Returns what left and what was answered. */
@@ -33,12 +32,11 @@ function grant(node: RawNode, voters: readonly bigint[]): void {
 const DATA = new Uint8Array(10);
 
 describe('RawNode', () => {
-  it('refuses membership changes with a reason, and proposals where it does not lead', () => {
+  it('refuses proposals where it does not lead', () => {
     const node = freshNode({});
     expect(node.propose(DATA)).toEqual({ dropped: 'not-leader', leader: 0n });
     node.campaign();
     drain(node);
-    expect(node.propose(DATA, 'config')).toEqual({ dropped: 'config-changes-unavailable', leader: 1n });
     expect(node.propose(DATA)).toEqual({ index: 2, term: 1 });
   });
 
@@ -90,7 +88,7 @@ describe('RawNode', () => {
     for (let tick = 0; tick < 50; tick += 1) node.tick();
     node.campaign();
     expect(node.hasWork()).toBe(false);
-    node.step({ kind: 'vote', from: 2n, to: 1n, term: 1, lastIndex: 0, lastTerm: 0 });
+    node.step({ kind: 'vote', from: 2n, to: 1n, term: 1, lastIndex: 0, lastTerm: 0, transfer: false });
     const { persist } = node.takeWork();
     expect(persist?.messages).toMatchObject([{ kind: 'vote-reply', granted: true, to: 2n }]);
   });
@@ -181,17 +179,17 @@ describe('RawNode', () => {
 
   it('takes a torn batch for what it is: entries of a term without its hard state', () => {
     const entries = [{ index: 1, term: 3, kind: 'normal', data: DATA } as const];
-    const node = restarted({ term: 2, vote: 2n, commit: 0 }, entries, 0);
+    const node = restartedNode({ term: 2, vote: 2n, commit: 0 }, entries, 0);
     expect(node.status()).toMatchObject({ term: 3, vote: 0n, lastIndex: 1 });
     expect(node.takeWork().persist).toMatchObject({ hardState: { term: 3, vote: 0n }, mustSync: true });
   });
 
   it('believes the state machine when its hard state lags', () => {
     const entries = [1, 2, 3].map((index) => ({ index, term: 1, kind: 'normal', data: DATA }) as const);
-    const node = restarted({ term: 1, vote: 1n, commit: 1 }, entries, 2);
+    const node = restartedNode({ term: 1, vote: 1n, commit: 1 }, entries, 2);
     expect(node.status()).toMatchObject({ commit: 2, applied: 2, persisted: 3 });
     expect(node.hasWork()).toBe(false);
-    expect(() => restarted({ term: 1, vote: 1n, commit: 4 }, entries, 0)).toThrow('lost or cut');
+    expect(() => restartedNode({ term: 1, vote: 1n, commit: 4 }, entries, 0)).toThrow('lost or cut');
   });
 
   it('keeps unapplied entries and those retained through a compaction', () => {
@@ -216,25 +214,3 @@ describe('RawNode', () => {
     expect(() => freshNode({}, config)).toThrow('invariant broken');
   });
 });
-
-function restarted(
-  hardState: { term: number; vote: bigint; commit: number },
-  entries: readonly Entry[],
-  applied: number,
-): RawNode {
-  const confState = { voters: [1n, 2n, 3n], learners: [], outgoing: [], learnersNext: [], autoLeave: false };
-  const config: RaftConfig = {
-    id: 1n,
-    electionTicks: 10,
-    heartbeatTicks: 1,
-    unreachableDelayTicks: { min: 1, max: 8 },
-    random: new SeededRandom(1),
-    maxInflightMessages: 16,
-    maxInflightBytes: 1_000_000,
-    maxMessageBytes: 1_000_000,
-    maxUncommittedBytes: 1_000_000,
-    retainedEntries: 100,
-    maxRetainedBytes: 1_000_000,
-  };
-  return new RawNode(config, { hardState, confState, snapshotIndex: 0, snapshotTerm: 0, entries, applied });
-}

@@ -1,6 +1,7 @@
 import { assert } from '../platform/assert.js';
+import { type ConfChange } from './confchange/conf-change.js';
 import { type RaftConfig, type RecoveredState } from './config.js';
-import { type EntryKind, type MemberId, type Message } from './message.js';
+import { type ConfState, type EntryKind, type MemberId, type Message, NO_MEMBER } from './message.js';
 import { Raft } from './raft.js';
 import { type RaftStatus } from './status.js';
 import {
@@ -8,10 +9,13 @@ import {
   type ProposeResult,
   type ReadResult,
   type RoleChange,
+  type SnapshotInstall,
+  type SnapshotRequest,
   type Work,
 } from './work.js';
 
 const NO_READS: readonly ReadResult[] = [];
+const NO_SNAPSHOTS: readonly SnapshotRequest[] = [];
 
 /**
  * The consensus core of one member, as its host drives it. It only computes: ticks, messages, proposals and
@@ -74,8 +78,28 @@ export class RawNode {
   }
 
   /**
+   * Hands leadership to a voter of the configuration: it is brought up to date, then told to campaign at once (thesis
+   * 3.10). Proposals are dropped meanwhile; after an election timeout the attempt is given up. Returns false when this
+   * member does not lead or `to` is no voter that stays one; nothing happens then, nor when `to` is this member.
+   */
+  transferLeadership(to: MemberId): boolean {
+    return this.raft.role.transferLeadership(to);
+  }
+
+  /**
+   * A leader follows nobody from now on, in its term: for a host that cannot do its work in time (its disk or its event
+   * loop stalls), so that another can. Without effect on members that do not lead.
+   */
+  stepDown(): void {
+    if (this.raft.role.name === 'leader') this.raft.becomeFollower(this.raft.term, NO_MEMBER);
+  }
+
+  /**
    * Appends a command to the log, on the leader only. A dropped proposal never takes effect. A taken one is decided when
-   * an entry comes out at its index: its own if the term is the same, otherwise it is lost for good.
+   * an entry comes out at its index: its own if the term is the same, otherwise it is lost for good. The data of kind
+   * `config` is an encoded {@link ConfChange}; one of them is under way at a time.
+   *
+   * @throws MalformedConfChangeError when data of kind `config` is something else.
    */
   propose(data: Uint8Array, kind: EntryKind = 'normal'): ProposeResult {
     return this.raft.role.propose(data, kind);
@@ -100,14 +124,16 @@ export class RawNode {
 
   /** Whether `takeWork` has anything to return. O(members). */
   hasWork(): boolean {
-    const { role, reads, outbox, log, unstable } = this.raft;
+    const { role, reads, outbox, log, unstable, snapshots, install, term, isInstalling } = this.raft;
     return (
       role.hasPending() ||
       reads.length > 0 ||
-      !outbox.isEmpty ||
+      outbox.hasLeaving(term, unstable, isInstalling) ||
       log.hasCommitted(unstable.persisted) ||
       this.#mustPersist() ||
-      this.#isRoleNews()
+      this.#isRoleNews() ||
+      snapshots.length > 0 ||
+      install !== undefined
     );
   }
 
@@ -116,7 +142,7 @@ export class RawNode {
     const { raft } = this;
     const { log, unstable } = raft;
     raft.role.flush();
-    const { now, afterPersist } = raft.outbox.take(raft.term, unstable);
+    const { now, afterPersist } = raft.outbox.take(raft.term, unstable, raft.isInstalling);
     let persist: PersistBatch | undefined;
     if (afterPersist.length > 0 || this.#mustPersist()) {
       persist = unstable.takeBatch(log, raft.term, raft.vote, afterPersist);
@@ -129,6 +155,8 @@ export class RawNode {
       committed,
       reads: this.#takeReads(),
       roleChange: this.#takeRoleChange(),
+      snapshots: this.#takeSnapshots(),
+      install: this.#takeInstall(),
     };
   }
 
@@ -142,9 +170,41 @@ export class RawNode {
     this.raft.role.persisted();
   }
 
-  /** The state machine holds everything up to `index`. */
+  /** The state machine holds everything up to `index`, membership changes included (`applyConfChange`). */
   applied(index: number): void {
     this.raft.log.appliedTo(index);
+    if (this.raft.configuration.confState.autoLeave) this.raft.role.leaveJoint();
+  }
+
+  /**
+   * The state machine has decided on the oldest `config` entry that was handed out and not answered yet. Called exactly
+   * once for each of them, in order, before `applied` of its index; undefined when the state machine refuses the change.
+   * A change that does not fit the configuration (`applyChange` says so beforehand) changes nothing either.
+   *
+   * @returns the configuration in force from now on.
+   * @throws AssertionError when no such entry is unanswered.
+   */
+  applyConfChange(change: ConfChange | undefined): ConfState {
+    return this.raft.applyConfChange(change);
+  }
+
+  /**
+   * The transfer that `Work.snapshots` asked for has ended: the member holds a state up to `mark`, or, when undefined,
+   * it failed. In both cases the leader finds out what the member has, as soon as it answers again, and asks for
+   * another state if it has to. Harmless when leadership changed meanwhile.
+   */
+  snapshotSent(to: MemberId, mark: { readonly index: number; readonly term: number } | undefined): void {
+    this.raft.role.snapshotSent(to, mark);
+  }
+
+  /**
+   * What `Work.install` asked for is done and durable: log and state are those at `index`. Its configuration comes into
+   * force, and the leader gets its answer.
+   *
+   * @throws AssertionError when no state with this index is being installed.
+   */
+  installed(index: number): void {
+    this.raft.installed(index);
   }
 
   /**
@@ -152,9 +212,17 @@ export class RawNode {
    * (`RaftConfig.retainedEntries`).
    */
   compact(upTo: number): void {
-    const { log, config, unstable } = this.raft;
+    const { log, config, unstable, isInstalling } = this.raft;
+    if (isInstalling) return;
     assert(log.applied <= unstable.persisted, 'only durable entries are applied');
     log.compact(upTo, config.retainedEntries, config.maxRetainedBytes);
+  }
+
+  /** The last entry that memory does not hold any more, 0 when it holds all: where a log may begin that is cut as far. */
+  get logStart(): { readonly index: number; readonly term: number } {
+    const { log } = this.raft;
+    const index = log.firstIndex - 1;
+    return { index, term: log.termAt(index) };
   }
 
   status(): RaftStatus {
@@ -178,7 +246,8 @@ export class RawNode {
 
   /** The commit index alone rides with the next batch or waits for the next tick: losing it costs nothing. */
   #mustPersist(): boolean {
-    const { log, unstable, term, vote } = this.raft;
+    const { log, unstable, term, vote, isInstalling } = this.raft;
+    if (isInstalling) return false;
     if (unstable.needsSync(log.lastIndex, term, vote)) return true;
     return this.#isCommitDue && log.commit > unstable.handedCommit;
   }
@@ -188,6 +257,19 @@ export class RawNode {
     if (reads.length === 0) return NO_READS;
     this.raft.reads = [];
     return reads;
+  }
+
+  #takeSnapshots(): readonly SnapshotRequest[] {
+    const { snapshots } = this.raft;
+    if (snapshots.length === 0) return NO_SNAPSHOTS;
+    this.raft.snapshots = [];
+    return snapshots;
+  }
+
+  #takeInstall(): SnapshotInstall | undefined {
+    const { install } = this.raft;
+    this.raft.install = undefined;
+    return install;
   }
 
   #isRoleNews(): boolean {
@@ -206,6 +288,16 @@ export class RawNode {
   }
 }
 
+export { applyChange, type ConfChangeRefusal, type ConfChangeResult } from './confchange/apply-change.js';
+export {
+  type ConfChange,
+  type ConfChangeType,
+  type ConfTransition,
+  decodeConfChange,
+  encodeConfChange,
+  MalformedConfChangeError,
+  type SingleChange,
+} from './confchange/conf-change.js';
 export { type RaftConfig, type RaftRandom, type RecoveredState } from './config.js';
 export { type MemberProgress, type RaftStatus } from './status.js';
 export {
@@ -216,6 +308,8 @@ export {
   type ReadResult,
   type RoleChange,
   type RoleName,
+  type SnapshotInstall,
+  type SnapshotRequest,
   type Work,
 } from './work.js';
 export type { MemberId };

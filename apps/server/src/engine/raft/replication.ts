@@ -12,14 +12,15 @@ export function wantsAppend(raft: Raft, progress: Progress): boolean {
 
 /**
  * Sends what the member still lacks, as far as its window allows: one append while probing, a row of them while
- * replicating, an empty one when only the commit index is news.
+ * replicating, an empty one when only the commit index is news. Where the log does not reach back far enough, the host is
+ * asked for a state.
  */
 export function sendAppends(raft: Raft, progress: Progress): void {
   while (wantsAppend(raft, progress)) {
     const { log, id: from, term, config } = raft;
     const previousIndex = progress.next - 1;
-    if (!log.knows(previousIndex)) {
-      progress.becomeSnapshot(log.firstIndex - 1);
+    if (progress.needsState || !log.knows(previousIndex)) {
+      if (progress.becomeSnapshot()) raft.snapshots.push({ to: progress.member });
       return;
     }
     const isWindowFull = progress.state === 'replicate' && progress.inflights.isFull();

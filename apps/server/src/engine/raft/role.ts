@@ -17,6 +17,12 @@ export interface Role {
   persisted(): void;
   leaderUnreachable(): void;
   sendFailed(member: MemberId): void;
+  /** Another configuration is in force (`Raft.configuration`). */
+  reconfigured(): void;
+  /** The joint configuration in force is to be left by itself: a leader proposes that when nothing stands against it. */
+  leaveJoint(): void;
+  transferLeadership(to: MemberId): boolean;
+  snapshotSent(to: MemberId, mark: { readonly index: number; readonly term: number } | undefined): void;
   /** Whether this member leads and the state machine holds an entry of its term. */
   hasAppliedInTerm(): boolean;
   /** Whether `flush` would send or answer something. */

@@ -24,6 +24,8 @@ interface Outstanding {
  * every outstanding batch is cut at the index of a truncation, and entries above it count as durable only with the
  * batch that wrote them last.
  *
+ * While a received state is being installed, nothing of the log that it begins is durable: persisted is 0.
+ *
  * Invariants: persisted <= handed <= lastIndex; `durableTo` never exceeds `handed` and never decreases along
  * `#outstanding`; the durable hard state is the one of the last acknowledged batch.
  */
@@ -91,6 +93,18 @@ export class Unstable {
     assert(batch.durableTo <= this.#handed, 'only what was handed out becomes durable');
     this.#persisted = Math.max(this.#persisted, batch.durableTo);
     this.#durable = batch.hardState;
+  }
+
+  /** A received state up to `index` is about to take the place of the log. */
+  restartAt(index: number): void {
+    this.#handed = index;
+    this.#persisted = 0;
+    this.cutOutstanding(1);
+  }
+
+  /** It has, durably. */
+  restarted(): void {
+    this.#persisted = this.#handed;
   }
 
   /** Takes entries from `index` on out of what outstanding batches will make durable. */

@@ -19,7 +19,9 @@ const append: Message = {
 describe('isAcceptable', () => {
   it('takes messages that make sense', () => {
     expect(isAcceptable(append, 1n)).toBe(true);
-    expect(isAcceptable({ ...envelope, kind: 'vote', lastIndex: 0, lastTerm: 0 }, 1n)).toBe(true);
+    expect(isAcceptable({ ...envelope, kind: 'vote', lastIndex: 0, lastTerm: 0, transfer: false }, 1n)).toBe(
+      true,
+    );
     expect(isAcceptable({ ...envelope, kind: 'stale-term' }, 1n)).toBe(true);
   });
 
@@ -37,17 +39,51 @@ describe('isAcceptable', () => {
     ['with an entry of a later term', { ...append, term: 2 }],
     ['with a negative commit', { ...append, commit: -1 }],
     ['with an index but no term', { ...append, previousTerm: 0 }],
-    ['with a vote for a log of its own term', { ...envelope, kind: 'vote', lastIndex: 1, lastTerm: 3 }],
+    [
+      'with a vote for a log of its own term',
+      { ...envelope, kind: 'vote', lastIndex: 1, lastTerm: 3, transfer: false },
+    ],
     ['with NaN', { ...envelope, kind: 'append-reply', index: Number.NaN }],
     [
       'with a hint above the question',
-      { ...envelope, kind: 'append-rejection', previousIndex: 3, hintIndex: 4, hintTerm: 1 },
+      {
+        ...envelope,
+        kind: 'append-rejection',
+        previousIndex: 3,
+        hintIndex: 4,
+        hintTerm: 1,
+        needsState: false,
+      },
     ],
   ])('drops a message %s', (_name, message) => {
     expect(isAcceptable(message, 1n)).toBe(false);
     const node = freshNode({ voters: [1n, 2n, 3n] });
     node.step(message);
     expect(node.status()).toMatchObject({ refusedMessages: 1, term: 0 });
+  });
+});
+
+describe('a state that arrived', () => {
+  const confState = { voters: [1n, 2n], learners: [], outgoing: [], learnersNext: [], autoLeave: false };
+  const snapshot: Message = { ...envelope, kind: 'snapshot', index: 7, snapshotTerm: 3, confState };
+
+  it('is taken by the members that its configuration names', () => {
+    expect(isAcceptable(snapshot, 1n)).toBe(true);
+    const asLearner = { ...confState, voters: [2n], learners: [1n] };
+    expect(isAcceptable({ ...snapshot, confState: asLearner }, 1n)).toBe(true);
+  });
+
+  it.each<[string, Message]>([
+    ['of nothing', { ...snapshot, index: 0, snapshotTerm: 0 }],
+    ['of a later term than its sender', { ...snapshot, snapshotTerm: 4 }],
+    [
+      'whose configuration does not name the receiver',
+      { ...snapshot, confState: { ...confState, voters: [2n] } },
+    ],
+    ['without a voter', { ...snapshot, confState: { ...confState, voters: [], learners: [1n] } }],
+    ['with a member twice', { ...snapshot, confState: { ...confState, voters: [1n, 1n] } }],
+  ])('is dropped %s', (_name, message) => {
+    expect(isAcceptable(message, 1n)).toBe(false);
   });
 });
 
@@ -62,6 +98,7 @@ describe('a member that is fed nonsense', () => {
       'append-rejection',
       'heartbeat-reply',
       'read-index-reply',
+      'timeout-now',
     );
     const message = fc.record({
       kind: fc.oneof(
@@ -81,6 +118,8 @@ describe('a member that is fed nonsense', () => {
       request: number,
       sequence: number,
       granted: fc.boolean(),
+      transfer: fc.boolean(),
+      needsState: fc.boolean(),
     });
     const property = fc.property(fc.array(message, { maxLength: 40 }), fc.boolean(), (messages, isLeader) => {
       const node = freshNode({ voters: [1n, 2n, 3n] });

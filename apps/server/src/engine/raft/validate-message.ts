@@ -1,4 +1,5 @@
-import { type Append, type MemberId, type Message, NO_MEMBER } from './message.js';
+import { findContradiction } from './confchange/configuration.js';
+import { type Append, type MemberId, type Message, NO_MEMBER, type Snapshot } from './message.js';
 
 /**
  * Whether a message makes sense by itself and is meant for this member. What a peer sends is untrusted input: anything
@@ -19,7 +20,8 @@ export function isAcceptable(message: Message, self: MemberId): boolean {
       return (
         isCounter(message.previousIndex) &&
         isPosition(message.hintIndex, message.hintTerm) &&
-        message.hintIndex <= message.previousIndex
+        message.hintIndex <= message.previousIndex &&
+        (!message.needsState || message.hintIndex === 0)
       );
     case 'heartbeat':
       return isCounter(message.commit) && isCounter(message.readSequence);
@@ -33,7 +35,12 @@ export function isAcceptable(message: Message, self: MemberId): boolean {
     case 'pre-vote-reply':
     case 'vote-reply':
     case 'stale-term':
+    case 'timeout-now':
       return true;
+    case 'committed':
+      return isPosition(message.index, message.entryTerm);
+    case 'snapshot':
+      return isAcceptableSnapshot(message, self);
   }
 }
 
@@ -45,6 +52,8 @@ export function isAnswer(message: Message): boolean {
     case 'append':
     case 'heartbeat':
     case 'read-index':
+    case 'timeout-now':
+    case 'snapshot':
       return false;
     default:
       return true;
@@ -62,6 +71,14 @@ function isAcceptableAppend(message: Append): boolean {
     term = entry.term;
   }
   return term <= message.term && isCounter(index);
+}
+
+/** A state that does not name its receiver is older than the receiver's membership and would not make it a member. */
+function isAcceptableSnapshot(message: Snapshot, self: MemberId): boolean {
+  const { index, snapshotTerm, confState, term } = message;
+  if (!isPosition(index, snapshotTerm) || index === 0 || snapshotTerm > term) return false;
+  if (findContradiction(confState) !== undefined) return false;
+  return [confState.voters, confState.outgoing, confState.learners].some((list) => list.includes(self));
 }
 
 /** The place of an entry, or (0, 0) for the place before the first. */

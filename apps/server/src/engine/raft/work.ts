@@ -1,4 +1,4 @@
-import { type Entry, type HardState, type MemberId, type Message } from './message.js';
+import { type ConfState, type Entry, type HardState, type MemberId, type Message } from './message.js';
 
 export type RoleName = 'follower' | 'pre-candidate' | 'candidate' | 'leader';
 
@@ -53,6 +53,21 @@ export interface RoleChange {
   readonly leader: MemberId;
 }
 
+/** A member needs the whole state, because the log no longer holds what it lacks. */
+export interface SnapshotRequest {
+  readonly to: MemberId;
+}
+
+/**
+ * The state that arrived replaces all that this member has: the log restarts behind `index`, the state machine becomes
+ * the received state, durably, and then `RawNode.installed(index)` is called.
+ */
+export interface SnapshotInstall {
+  readonly index: number;
+  readonly term: number;
+  readonly confState: ConfState;
+}
+
 /**
  * All that the host has to do since the last time it asked. Within one Work nothing has to wait for anything else,
  * except as {@link PersistBatch.messages} says.
@@ -61,14 +76,33 @@ export interface Work {
   readonly persist: PersistBatch | undefined;
   /** May leave at once: what they imply is durable already, or they are a leader's entries, which may travel while it writes. */
   readonly messages: readonly Message[];
-  /** Apply in this order, then call `RawNode.applied`. Committed by the cluster and durable on this member. */
+  /**
+   * Apply in this order, then call `RawNode.applied`. Committed by the cluster and durable on this member. For each
+   * entry of kind `config` call `RawNode.applyConfChange` before.
+   */
   readonly committed: readonly Entry[];
   readonly reads: readonly ReadResult[];
   readonly roleChange: RoleChange | undefined;
+  /** Send each of these members a state and call `RawNode.snapshotSent`; a member is not listed again before that. */
+  readonly snapshots: readonly SnapshotRequest[];
+  /**
+   * Until it is done (`RawNode.installed`) no Work holds anything to persist or to apply, and the member does not
+   * campaign. Batches taken earlier are written and acknowledged first; what was handed out to be applied is finished
+   * or given up before `installed` is called.
+   */
+  readonly install: SnapshotInstall | undefined;
 }
 
-/** Why a proposal was not taken. It has no effect, now or later. */
-export type DropReason = 'not-leader' | 'too-many-uncommitted' | 'config-changes-unavailable';
+/**
+ * Why a proposal was not taken. It has no effect, now or later.
+ *
+ * - `not-leader`: this member does not lead, or hands in its leadership because it was removed.
+ * - `too-many-uncommitted`: see `RaftConfig.maxUncommittedBytes`; later it may be taken.
+ * - `config-change-pending`: a membership change is uncommitted or unapplied, a joint configuration is in force, or no
+ *   entry of this leader's term is committed yet; later it may be taken.
+ * - `transferring`: leadership is being handed over.
+ */
+export type DropReason = 'not-leader' | 'too-many-uncommitted' | 'config-change-pending' | 'transferring';
 
 /** Where the proposal stands in the log (it may still be overwritten when the leader changes), or why it was dropped. */
 export type ProposeResult =

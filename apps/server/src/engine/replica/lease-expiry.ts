@@ -1,8 +1,9 @@
 import { CommandKind } from '../apply/command.js';
-import { encodeExpiry } from '../apply/state-machine.js';
+import { encodeExpiry } from '../apply/lease-payload.js';
 import type { Lessor } from '../lease/lessor.js';
 import type { Clock, Timer } from '../platform/clock.js';
 import type { Counter, Meter } from '../platform/meter.js';
+import type { LeaseRenewal } from './lease-renewal.js';
 import type { Replica } from './replica.js';
 
 /** How often expiry is looked for, and how many revokes one look proposes: 1,000 a second, as etcd bounds it. */
@@ -24,6 +25,7 @@ export class LeaseExpiry {
       readonly lessor: Lessor;
       readonly clock: Clock;
       readonly meter: Meter;
+      readonly renewal: LeaseRenewal;
       /** Added to every lease when a leader starts: renewals may have been lost with its predecessor. */
       readonly extendMs: number;
     },
@@ -60,8 +62,9 @@ export class LeaseExpiry {
     const { lessor, clock, replica } = this.parts;
     const term = this.term;
     if (term === undefined) return;
+    this.parts.renewal.tick(term);
     for (const id of lessor.expired(clock.now(), revokesPerInterval)) {
-      replica.propose(CommandKind.LeaseExpire, encodeExpiry(term, id), (error) => {
+      replica.proposeAsLeader(CommandKind.LeaseExpire, encodeExpiry(term, id), (error) => {
         if (error === undefined) this.expired.add(1);
       });
     }

@@ -25,10 +25,21 @@ export interface ProposalRefusal extends Addressed {
   readonly reason: 'not-leader' | 'too-many-uncommitted' | 'transferring';
 }
 
-/** What a member asks the leader that is not replicated: clocks of leases and the progress of members live there. */
-export type QueryMethod = 'lease-keep-alive' | 'lease-time-to-live' | 'member-promote';
+/**
+ * What only the leader can answer: clocks of leases and the progress of members live there. Changes of the membership
+ * are decided there, too, because they depend on which members it hears.
+ */
+export const queryMethods = [
+  'lease-keep-alive',
+  'lease-time-to-live',
+  'member-add',
+  'member-remove',
+  'member-update',
+  'member-promote',
+] as const;
+export type QueryMethod = (typeof queryMethods)[number];
 
-/** A question to the leader. Lost questions time out; asking again is harmless. */
+/** A question to the leader, which takes it once per (member, boot, request) in a term. Lost questions time out. */
 export interface Query extends Addressed {
   readonly kind: 'query';
   /** Never used twice by one process of the sender. */

@@ -41,6 +41,8 @@ export interface PeerTransport {
   onSendFailed: ((member: MemberId) => void) | undefined;
   /** Set by the replica: the cluster says that this member was removed from it. */
   onRemoved: (() => void) | undefined;
+  /** Set by the replica: whether an id is that of a member that was removed; such a member is refused, and told why. */
+  isRemoved?: ((member: MemberId) => boolean) | undefined;
   close(): Promise<void>;
 }
 

@@ -5,55 +5,70 @@ import { Proposals } from './proposals.js';
 
 const result: ApplyResult = { error: undefined, revision: 2, body: new Uint8Array() };
 
-function outcomes(): {
+function setup(): {
+  readonly proposals: Proposals;
   readonly seen: string[];
-  done: (name: string) => (error: ProtocolError | undefined) => void;
+  add(name: string, index: number, term: number, deadline?: number): void;
 } {
+  const proposals = new Proposals();
   const seen: string[] = [];
-  return { seen, done: (name) => (error) => seen.push(`${name} ${error?.reason ?? 'ok'}`) };
+  const add = (name: string, index: number, term: number, deadline = 100): void => {
+    const done = (error: ProtocolError | undefined): void =>
+      void seen.push(`${name} ${error?.reason ?? 'ok'}`);
+    const lost = proposals.add(index, term, Buffer.from(name), deadline, done, false);
+    if (lost !== undefined) seen.push(`${Buffer.from(lost.command).toString()} overwritten`);
+  };
+  return { proposals, seen, add };
 }
 
 describe('Proposals', () => {
   it('settles a proposal with the result of its own entry only', () => {
-    const proposals = new Proposals();
-    const { seen, done } = outcomes();
-    proposals.add(5, 1, 10, 100, done('a'));
-    proposals.add(6, 1, 10, 100, done('b'));
+    const { proposals, seen, add } = setup();
+    add('a', 5, 1);
+    add('b', 6, 1);
     proposals.settle(4, 1, result);
     proposals.settle(5, 1, result);
-    // Another leader's entry took the place of the second.
     proposals.settle(6, 2, result);
-    expect(seen).toEqual(['a ok', 'b LeaderChanged']);
-    expect([proposals.count, proposals.bytes]).toEqual([0, 0]);
+    expect(seen).toEqual(['a ok']);
+    expect([proposals.count, proposals.bytes]).toEqual([1, 1]);
   });
 
   it('passes on the error that applying gave', () => {
-    const proposals = new Proposals();
-    const { seen, done } = outcomes();
-    proposals.add(1, 1, 0, 100, done('a'));
+    const { proposals, seen, add } = setup();
+    add('a', 1, 1);
     proposals.settle(1, 1, { ...result, error: ProtocolError.of('LeaseNotFound') });
     expect(seen).toEqual(['a LeaseNotFound']);
   });
 
+  it('gives out as lost what belongs to earlier terms than the entry that is applied next', () => {
+    const { proposals, seen, add } = setup();
+    add('a', 5, 1);
+    add('b', 6, 2);
+    add('c', 7, 3);
+    expect(proposals.takeLost(1)).toEqual([]);
+    expect(proposals.takeLost(3).map(({ command }) => Buffer.from(command).toString())).toEqual(['a', 'b']);
+    proposals.settle(7, 3, result);
+    expect(seen).toEqual(['c ok']);
+    expect([proposals.count, proposals.bytes]).toEqual([0, 0]);
+  });
+
   it('gives up on what is overdue, oldest first, and answers each once', () => {
-    const proposals = new Proposals();
-    const { seen, done } = outcomes();
-    proposals.add(1, 1, 7, 50, done('a'));
-    proposals.add(2, 1, 7, 90, done('b'));
-    proposals.expire(50);
+    const { proposals, seen, add } = setup();
+    add('a', 1, 1, 50);
+    add('b', 2, 1, 90);
+    expect(proposals.expire(50)).toBe(1);
     proposals.settle(1, 1, result);
     expect(seen).toEqual(['a Timeout']);
-    expect(proposals.bytes).toBe(7);
+    expect(proposals.bytes).toBe(1);
     proposals.failAll(ProtocolError.of('Stopped'));
     expect(seen).toEqual(['a Timeout', 'b Stopped']);
   });
 
-  it('fails the proposal that a newer one of this member takes the index of', () => {
-    const proposals = new Proposals();
-    const { seen, done } = outcomes();
-    proposals.add(3, 1, 1, 50, done('old'));
-    proposals.add(3, 2, 1, 50, done('new'));
+  it('gives out the proposal that a newer one of this member takes the index of', () => {
+    const { proposals, seen, add } = setup();
+    add('old', 3, 1);
+    add('new', 3, 2);
     proposals.settle(3, 2, result);
-    expect(seen).toEqual(['old LeaderChanged', 'new ok']);
+    expect(seen).toEqual(['old overwritten', 'new ok']);
   });
 });

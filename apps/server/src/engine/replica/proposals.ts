@@ -5,18 +5,24 @@ import { assert } from '../platform/assert.js';
 /** Called exactly once: with an error when the outcome is unknown or the proposal was dropped, else with its result. */
 export type ProposalDone = (error: ProtocolError | undefined, result: ApplyResult | undefined) => void;
 
-interface Pending {
-  readonly term: number;
-  readonly bytes: number;
+/** A proposal without an outcome. */
+export interface Proposal {
+  readonly command: Uint8Array;
+  /** It must not be proposed again by itself: it is meant for the term in which it was made. */
+  readonly isForThisTerm: boolean;
   readonly deadline: number;
   readonly done: ProposalDone;
 }
 
+interface Pending extends Proposal {
+  readonly term: number;
+}
+
 /**
- * The proposals of this member that are in the log but not applied yet.
+ * The proposals of this member that are in its own log but not applied yet.
  *
- * Invariant: indexes are added in ascending order, so the oldest deadline is the first in the map. (A new leader may
- * overwrite an index: then the older proposal is settled as failed before the newer one is added.)
+ * Invariant: deadlines ascend in the order in which proposals were added, so the oldest is the first in the map, except
+ * that a proposal that was made again comes later than its deadline says.
  */
 export class Proposals {
   private readonly pending = new Map<number, Pending>();
@@ -31,33 +37,57 @@ export class Proposals {
     return this.bytesHeld;
   }
 
-  add(index: number, term: number, bytes: number, deadline: number, done: ProposalDone): void {
+  /** An older proposal at this index is returned: a new leader's entry replaces it, so that it is lost for good. */
+  add(
+    index: number,
+    term: number,
+    command: Uint8Array,
+    deadline: number,
+    done: ProposalDone,
+    isForThisTerm: boolean,
+  ): Proposal | undefined {
     const overwritten = this.pending.get(index);
     if (overwritten !== undefined) {
       assert(overwritten.term < term, `two proposals at index ${index} in term ${term}`);
       this.remove(index, overwritten);
-      overwritten.done(ProtocolError.of('LeaderChanged'), undefined);
     }
-    this.pending.set(index, { term, bytes, deadline, done });
-    this.bytesHeld += bytes;
+    this.pending.set(index, { term, command, isForThisTerm, deadline, done });
+    this.bytesHeld += command.length;
+    return overwritten;
   }
 
   /** The entry at `index` was applied; whoever proposed it learns the result. */
   settle(index: number, term: number, result: ApplyResult): void {
     const proposal = this.pending.get(index);
-    if (proposal === undefined) return;
+    if (proposal === undefined || proposal.term !== term) return;
     this.remove(index, proposal);
-    if (proposal.term === term) proposal.done(result.error, result);
-    else proposal.done(ProtocolError.of('LeaderChanged'), undefined);
+    proposal.done(result.error, result);
+  }
+
+  /**
+   * An entry of `term` is applied next. Terms never decrease along the log, so proposals of earlier terms that are not
+   * applied yet never will be: they are taken out and returned.
+   */
+  takeLost(term: number): Proposal[] {
+    const lost: Proposal[] = [];
+    for (const [index, proposal] of this.pending) {
+      if (proposal.term >= term) continue;
+      this.remove(index, proposal);
+      lost.push(proposal);
+    }
+    return lost;
   }
 
   /** Gives up on proposals whose deadline passed: their outcome is unknown. */
-  expire(nowMs: number): void {
+  expire(nowMs: number): number {
+    let expired = 0;
     for (const [index, proposal] of this.pending) {
-      if (proposal.deadline > nowMs) return;
+      if (proposal.deadline > nowMs) break;
       this.remove(index, proposal);
+      expired++;
       proposal.done(ProtocolError.of('Timeout'), undefined);
     }
+    return expired;
   }
 
   failAll(error: ProtocolError): void {
@@ -69,6 +99,6 @@ export class Proposals {
 
   private remove(index: number, proposal: Pending): void {
     this.pending.delete(index);
-    this.bytesHeld -= proposal.bytes;
+    this.bytesHeld -= proposal.command.length;
   }
 }

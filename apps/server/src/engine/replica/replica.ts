@@ -1,16 +1,25 @@
-import { ProtocolError } from '@conclave/protocol';
-import { type CommandKind, encodeCommand, type Proposer } from '../apply/command.js';
+import { type etcdserverpb, ProtocolError } from '@conclave/protocol';
+import type { CommandKind, Proposer } from '../apply/command.js';
+import type { MembershipKind } from '../apply/membership.js';
 import type { StateMachine } from '../apply/state-machine.js';
 import type { Backend } from '../backend/backend.js';
 import { assert } from '../platform/assert.js';
 import type { Clock, Timer } from '../platform/clock.js';
+import type { Disk } from '../platform/disk.js';
 import type { Logger } from '../platform/logger.js';
-import type { Entry, MemberId } from '../raft/message.js';
-import type { RawNode, Work } from '../raft/raw-node.js';
+import type { MemberId } from '../raft/message.js';
+import type { RaftStatus, RawNode, RoleChange, SnapshotInstall, Work } from '../raft/raw-node.js';
 import type { Wal } from '../wal/wal.js';
+import type { LeaderLink } from './leader-link.js';
+import { type ApplyListener, ApplyQueue } from './apply-queue.js';
+import { LogCut } from './log-cut.js';
+import type { PeerMessage } from './peer-message.js';
 import type { PeerTransport } from './peer-transport.js';
-import { Proposals, type ProposalDone } from './proposals.js';
+import type { ProposalDone } from './proposals.js';
 import { Reads, type ReadDone } from './reads.js';
+import { StateInstall } from './state-install.js';
+import { StateTransfer } from './state-transfer.js';
+import { type SubmissionLimits, Submissions } from './submissions.js';
 
 /** What a replica is made of; the composition root builds all of it. */
 export interface ReplicaParts {
@@ -22,22 +31,16 @@ export interface ReplicaParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly proposer: Proposer;
+  readonly disk: Disk;
+  readonly memberId: MemberId;
+  /** A directory for states that are on their way to other members. */
+  readonly spoolDirectory: string;
 }
 
-export interface ReplicaOptions {
+export interface ReplicaOptions extends SubmissionLimits {
   /** One raft tick. */
   readonly heartbeatMs: number;
-  /** After this a request without an outcome is answered "timed out": 5 s and two election timeouts. */
-  readonly requestTimeoutMs: number;
-  /** Bytes of proposals that may wait; more are refused as "too many requests". */
-  readonly proposalBytesMax: number;
 }
-
-/** Applying goes on for at most this long before the turn ends, so that sockets and timers get their share. */
-const applySliceMs = 5;
-
-/** Applied entries are dropped from memory in batches of so many. */
-const forgetEvery = 1_024;
 
 /**
  * One member: drives the consensus core and owns the order of side effects. Nothing here blocks; work goes in turns:
@@ -45,47 +48,83 @@ const forgetEvery = 1_024;
  * when it is applied.
  *
  * Invariants: messages that a batch implies leave after it is durable; entries are applied in order, each once; a
- * proposal is answered after its entry was applied, hence after it was durable.
+ * proposal is answered after its entry was applied here, hence after it was durable; a proposal takes effect at most
+ * once, also when it is proposed again after its leader was lost (see Forwarding).
  */
 export class Replica {
   /** Called when this member starts to lead in a term, and with undefined when it no longer does. */
   onLeadership: ((term: number | undefined) => void) | undefined;
+  /** Called when a leader becomes known. */
+  onLeader: (() => void) | undefined;
+  /** Called after a state from the leader took the place of this member's own. */
+  onRestored: (() => void) | undefined;
+  /** Called at each tick. */
+  onTick: (() => void) | undefined;
   /** Called once when the member cannot go on; whoever runs it must end the process. */
   onFailure: ((error: Error) => void) | undefined;
+  /** As the entries that this member has applied say. Learners answer no linearizable reads, as etcd's do not. */
+  isLearner = false;
+  /** Changes of leader that this member saw since the start. */
+  leaderChanges = 0;
 
-  private readonly proposals = new Proposals();
+  private readonly submissions: Submissions;
   private readonly reads = new Reads();
-  private readonly toApply: Entry[] = [];
-  private toApplyFrom = 0;
-  private sequence = 0;
+  private readonly logCut: LogCut;
+  private readonly transfer: StateTransfer;
+  private readonly installation: StateInstall;
+  private readonly queue: ApplyQueue;
   private turnScheduled = false;
   private stopped = false;
-  /** The store cannot keep up with what is applied; looked at once per tick. */
-  private isBehind = false;
-  private leadingTerm: number | undefined;
-  private forgotten = 0;
+  private currentlyLeading: number | undefined;
   private currentTerm: number;
   private currentLeader: MemberId = 0n;
+  private lastLeader: MemberId = 0n;
   private ticker: Timer | undefined;
 
   constructor(
     private readonly parts: ReplicaParts,
     private readonly options: ReplicaOptions,
   ) {
-    this.currentTerm = parts.raft.status().term;
-    parts.transport.onMessage = (message) => {
-      if (this.stopped) return;
-      this.guard(() => parts.raft.step(message));
-      this.scheduleTurn();
+    const { raft, transport, wal, backend, clock, proposer, logger } = parts;
+    this.currentTerm = raft.status().term;
+    this.submissions = new Submissions({ raft, proposer, clock, wake: () => this.scheduleTurn() }, options);
+    transport.onMessage = (message) => this.receive(message);
+    transport.onUnreachable = (member) => this.memberUnreachable(member);
+    transport.onSendFailed = (member) => this.tell(() => raft.sendFailed(member));
+    wal.onFailure = (error) => this.fail(error);
+    backend.onFailure = (error) => this.fail(error);
+    backend.onFlushed = (mark) => this.tell(() => this.logCut.flushed(mark));
+    this.logCut = new LogCut(raft, wal, logger);
+    const { disk, spoolDirectory, memberId, machine } = parts;
+    const listener: ApplyListener = {
+      termBegins: (term) => this.submissions.termBegins(term),
+      applied: (entry, result) => this.submissions.settle(entry, result),
     };
-    parts.transport.onUnreachable = (member) => this.memberUnreachable(member);
-    parts.wal.onFailure = (error) => this.fail(error);
-    parts.backend.onFailure = (error) => this.fail(error);
-    parts.backend.onFlushed = ({ index, term }) => this.cutLog(index, term);
+    this.queue = new ApplyQueue(machine, clock, listener, backend.applied.term);
+    const wake = (): void => this.scheduleTurn();
+    const common = { raft, backend, disk, logger, logCut: this.logCut };
+    this.transfer = new StateTransfer({ ...common, transport, clock, spoolDirectory, wake });
+    this.installation = new StateInstall({
+      ...common,
+      memberId,
+      wal,
+      turn: () => this.turn(),
+      paused: () => this.queue.abandon(),
+      replaced: (state) => this.stateReplaced(state),
+      resumed: wake,
+      fail: (error) => this.fail(error),
+    });
+    transport.onState = (state) => this.tell(() => this.installation.arrived(state));
+    machine.onConfChange = (change, index) => {
+      const confState = raft.applyConfChange(change);
+      this.transfer.configured(index, confState);
+      return confState;
+    };
   }
 
   /** Begins to tick; a member that is the only voter campaigns at once rather than wait for an election timeout. */
   start(): void {
+    void this.transfer.clearSpool().catch((error: Error) => this.fail(error));
     if (this.isSoleVoter()) this.guard(() => this.parts.raft.campaign());
     this.tickLater();
     this.scheduleTurn();
@@ -102,46 +141,69 @@ export class Replica {
 
   /** True while this member leads, and lease clocks run here. */
   get leads(): boolean {
-    return this.leadingTerm !== undefined;
+    return this.currentlyLeading !== undefined;
   }
 
-  get status(): ReturnType<RawNode['status']> {
+  /** The term that this member leads in, as long as it does. */
+  get leadingTerm(): number | undefined {
+    return this.currentlyLeading;
+  }
+
+  get status(): RaftStatus {
     return this.parts.raft.status();
   }
 
+  /** What goes between this member and the leader beside raft. */
+  get link(): LeaderLink {
+    return this.submissions.link;
+  }
+
   get pendingProposals(): number {
-    return this.proposals.count;
+    return this.submissions.count;
+  }
+
+  get failedProposals(): number {
+    return this.submissions.failed;
   }
 
   get pendingReads(): number {
     return this.reads.count;
   }
 
+  get readCounts(): Readonly<Reads['counts']> {
+    return this.reads.counts;
+  }
+
   /** Bytes of commands that are proposed and not applied yet. */
   get proposalBytes(): number {
-    return this.proposals.bytes;
+    return this.submissions.bytes;
   }
 
   /** Entries that are committed and wait to be applied. */
   get applyBacklog(): number {
-    return this.toApply.length - this.toApplyFrom;
+    return this.queue.size;
   }
 
-  /** Proposes one command. `done` is called once: with the result after it was applied, or with why there is none. */
+  /**
+   * Proposes one command, through the leader when that is another member, and as soon as there is one. `done` is called
+   * once: with the result after it was applied here, or with why there is none; "timed out" leaves the outcome open.
+   */
   propose(kind: CommandKind, payload: Uint8Array, done: ProposalDone): void {
     if (this.stopped) return done(ProtocolError.of('Stopped'), undefined);
-    if (this.isBehind || this.proposals.bytes > this.options.proposalBytesMax) {
-      return done(ProtocolError.of('RequestTooManyRequests'), undefined);
-    }
-    const command = encodeCommand(kind, this.parts.proposer, ++this.sequence, payload);
-    const outcome = this.parts.raft.propose(command);
-    if (outcome.dropped !== undefined) {
-      const reason = outcome.dropped === 'too-many-uncommitted' ? 'RequestTooManyRequests' : 'NoLeader';
-      return done(ProtocolError.of(reason), undefined);
-    }
-    const deadline = this.parts.clock.now() + this.options.requestTimeoutMs;
-    this.proposals.add(outcome.index, outcome.term, command.length, deadline, done);
-    this.scheduleTurn();
+    this.submissions.propose(kind, payload, done);
+  }
+
+  /** Proposes what only the leader may, and only in its term; it is never handed to anybody and never proposed again. */
+  proposeAsLeader(kind: CommandKind, payload: Uint8Array, done: ProposalDone): void {
+    if (this.stopped) return done(ProtocolError.of('Stopped'), undefined);
+    this.submissions.proposeAsLeader(kind, payload, done);
+  }
+
+  /** Proposes a change of the members, once no other is under way. Only for the leader: NotLeader means nothing was begun. */
+  proposeChange(kind: MembershipKind, member: etcdserverpb.Member, done: ProposalDone): void {
+    if (this.stopped) return done(ProtocolError.of('Stopped'), undefined);
+    if (!this.leads) return done(ProtocolError.of('NotLeader'), undefined);
+    this.submissions.proposeChange(kind, member, done);
   }
 
   /**
@@ -151,8 +213,17 @@ export class Replica {
   linearizable(done: ReadDone): void {
     if (this.stopped) return done(ProtocolError.of('Stopped'));
     if (this.parts.raft.canReadLocally()) return done(undefined);
+    if (this.isLearner) return done(ProtocolError.of('NotSupportedForLearner'));
     this.reads.add(this.parts.clock.now() + this.options.requestTimeoutMs, done);
     this.scheduleTurn();
+  }
+
+  /** Begins to hand leadership to a voter; false when this member does not lead or `to` cannot take it. */
+  transferLeadership(to: MemberId): boolean {
+    if (this.stopped) return false;
+    const isBegun = this.parts.raft.transferLeadership(to);
+    this.scheduleTurn();
+    return isBegun;
   }
 
   /** Ends the member in order: what is proposed is answered or fails, nothing new is taken. */
@@ -160,8 +231,19 @@ export class Replica {
     if (this.stopped) return;
     this.stopped = true;
     this.ticker?.cancel();
-    this.proposals.failAll(ProtocolError.of('Stopped'));
-    this.reads.failAll(ProtocolError.of('Stopped'));
+    this.transfer.stop();
+    const error = ProtocolError.of('Stopped');
+    this.submissions.failAll(error);
+    this.reads.failAll(error);
+  }
+
+  /** Ends the member because it cannot go on, or must not. */
+  fail(error: Error): void {
+    if (this.stopped) return;
+    this.parts.logger.error('member stops: it cannot go on safely', { reason: error.message });
+    this.stop();
+    assert(this.onFailure !== undefined, 'a failing member has somebody to tell');
+    this.onFailure(error);
   }
 
   private isSoleVoter(): boolean {
@@ -173,19 +255,47 @@ export class Replica {
     this.ticker = this.parts.clock.after(this.options.heartbeatMs, () => {
       if (this.stopped) return;
       const now = this.parts.clock.now();
-      this.proposals.expire(now);
       this.reads.expire(now);
-      this.isBehind = this.parts.backend.stats.mustPushBack;
-      this.guard(() => this.parts.raft.tick());
+      this.submissions.isBehind = this.parts.backend.stats.mustPushBack;
+      this.guard(() => {
+        this.submissions.tick();
+        this.parts.raft.tick();
+        for (const request of this.reads.takeRetries(now, false)) this.parts.raft.readIndex(request);
+        this.onTick?.();
+      });
       this.tickLater();
       this.scheduleTurn();
     });
   }
 
-  private memberUnreachable(member: MemberId): void {
-    if (this.stopped || member !== this.leader) return;
-    this.guard(() => this.parts.raft.leaderUnreachable());
+  private receive(message: PeerMessage): void {
+    this.tell(() => {
+      switch (message.kind) {
+        case 'propose':
+        case 'propose-refused':
+        case 'query':
+        case 'query-reply':
+          return this.link.receive(message);
+        case 'chains':
+          return;
+        default:
+          return this.parts.raft.step(message);
+      }
+    });
+  }
+
+  /** Something outside happened. */
+  private tell(action: () => void): void {
+    if (this.stopped) return;
+    this.guard(action);
     this.scheduleTurn();
+  }
+
+  private memberUnreachable(member: MemberId): void {
+    this.tell(() => {
+      this.parts.raft.sendFailed(member);
+      if (member === this.leader) this.parts.raft.leaderUnreachable();
+    });
   }
 
   private scheduleTurn(): void {
@@ -200,10 +310,12 @@ export class Replica {
   private turn(): void {
     if (this.stopped) return;
     this.guard(() => {
-      const request = this.reads.takeRequest();
-      if (request !== undefined) this.parts.raft.readIndex(request);
-      while (this.parts.raft.hasWork()) this.perform(this.parts.raft.takeWork());
+      const { raft, transport, clock } = this.parts;
+      const request = this.reads.isGathering ? this.reads.takeRequest(clock.now()) : undefined;
+      if (request !== undefined) raft.readIndex(request);
+      while (raft.hasWork()) this.perform(raft.takeWork());
       this.applyCommitted();
+      if (this.link.hasOutgoing) transport.send(this.link.takeOutgoing());
     });
   }
 
@@ -222,74 +334,52 @@ export class Replica {
         this.turn();
       });
     }
-    for (const entry of work.committed) this.toApply.push(entry);
+    this.queue.add(work.committed);
+    for (const { to } of work.snapshots) this.transfer.send(to);
+    if (work.install !== undefined) this.installation.begin(work.install);
     for (const read of work.reads) {
-      if (read.kind === 'rejected')
-        this.reads.reject(Number(read.request), ProtocolError.of('LeaderChanged'));
+      if (read.kind === 'rejected') this.reads.reject(Number(read.request));
       else this.reads.confirm(Number(read.request), read.index, this.parts.backend.applied.index);
     }
   }
 
   /** Applies what is committed, in slices: the rest goes on in the next turn. */
   private applyCommitted(): void {
-    const { machine, raft, clock } = this.parts;
-    const until = clock.now() + applySliceMs;
-    let applied = 0;
-    let last = 0;
-    while (this.toApplyFrom < this.toApply.length) {
-      const entry = this.toApply[this.toApplyFrom];
-      const result = machine.apply(entry);
-      if (result === undefined) break;
-      this.toApplyFrom++;
-      last = entry.index;
-      this.proposals.settle(last, entry.term, result);
-      if ((++applied & 31) === 0 && clock.now() >= until) break;
-    }
-    if (applied > 0) {
+    const last = this.queue.applySlice();
+    const { raft } = this.parts;
+    if (last > 0) {
       raft.applied(last);
-      this.forgetApplied(last);
+      this.logCut.applied(last);
       this.reads.applied(last);
     }
-    if (this.toApplyFrom === this.toApply.length) {
-      this.toApply.length = 0;
-      this.toApplyFrom = 0;
+    if (this.queue.size > 0 || raft.hasWork()) this.scheduleTurn();
+  }
+
+  private roleChanged(change: RoleChange): void {
+    const { role, term, leader } = change;
+    this.parts.logger.info('raft role changed', { role, term, leader: leader.toString(16) });
+    this.currentLeader = leader;
+    if (leader !== 0n && leader !== this.lastLeader) {
+      this.lastLeader = leader;
+      this.leaderChanges++;
     }
-    if (this.applyBacklog > 0 || raft.hasWork()) this.scheduleTurn();
+    this.currentlyLeading = role === 'leader' ? term : undefined;
+    this.onLeadership?.(this.currentlyLeading);
+    if (!this.leads) this.submissions.abandonChanges();
+    this.link.roleChanged(change);
+    if (leader === 0n) return;
+    const now = this.parts.clock.now();
+    for (const request of this.reads.takeRetries(now, true)) this.parts.raft.readIndex(request);
+    this.onLeader?.();
   }
 
-  /** Drops from memory what no member needs any more, before it grows old enough to cost the collector. */
-  private forgetApplied(index: number): void {
-    if (index - this.forgotten < forgetEvery) return;
-    this.forgotten = index;
-    this.parts.raft.compact(index);
-  }
-
-  private roleChanged(change: {
-    readonly role: string;
-    readonly term: number;
-    readonly leader: MemberId;
-  }): void {
-    this.parts.logger.info('raft role changed', {
-      role: change.role,
-      term: change.term,
-      leader: change.leader.toString(16),
-    });
-    this.currentLeader = change.leader;
-    this.leadingTerm = change.role === 'leader' ? change.term : undefined;
-    this.onLeadership?.(this.leadingTerm);
-    if (change.role !== 'leader') this.proposals.failAll(ProtocolError.of('LeaderChanged'));
-  }
-
-  /** The file is durable up to `index`: entries before it are needed neither in memory nor in the log's segments. */
-  private cutLog(index: number, term: number): void {
-    if (this.stopped) return;
-    const { raft, wal, logger } = this.parts;
-    this.guard(() => raft.compact(index));
-    const mark = { index, term, confState: raft.status().confState };
-    wal.saveMark(mark, () => {
-      wal.cut(index);
-      logger.debug('log cut at flush', { index, term });
-    });
+  /** The state at `index` took the place of everything before. */
+  private stateReplaced({ index, term }: SnapshotInstall): void {
+    this.parts.machine.reload();
+    this.queue.restartedIn(term);
+    this.submissions.forgetProposed();
+    this.reads.applied(index);
+    this.onRestored?.();
   }
 
   /** Runs protocol code; an invariant that breaks there stops the member rather than continue on a wrong state. */
@@ -299,13 +389,5 @@ export class Replica {
     } catch (error) {
       this.fail(error instanceof Error ? error : new Error(String(error)));
     }
-  }
-
-  private fail(error: Error): void {
-    if (this.stopped) return;
-    this.parts.logger.error('member stops: it cannot go on safely', { reason: error.message });
-    this.stop();
-    assert(this.onFailure !== undefined, 'a failing member has somebody to tell');
-    this.onFailure(error);
   }
 }

@@ -1,22 +1,34 @@
-import { etcdserverpb, WireWriter } from '@conclave/protocol';
+import { etcdserverpb } from '@conclave/protocol';
+import type { QueryMethod } from '../replica/peer-message.js';
 import { decodeRequest } from './decode.js';
-import type { MethodTable } from './method.js';
+import type { Method, MethodTable, UnaryMethod } from './method.js';
 import type { RequestParts } from './request-parts.js';
 import { unary } from './unary.js';
 
-/** The Cluster service. Its headers carry no revision. */
+/** The Cluster service. Its headers carry no revision. The leader decides on changes, whichever member was asked. */
 export function clusterMethods(parts: RequestParts): MethodTable {
   const memberList = unary((bytes, reply) => {
     const request = decodeRequest(etcdserverpb.MemberListRequest, bytes);
-    const answer = (): void => {
-      const writer = new WireWriter();
-      for (const member of parts.machine.cluster.members) {
-        writer.message(2, etcdserverpb.Member.encode(member).finish());
-      }
-      reply(undefined, parts.header.response(0, writer.take()));
-    };
+    const answer = (): void =>
+      reply(undefined, parts.header.response(0, parts.machine.membership.listBody(2)));
     if (!request.linearizable) return answer();
     parts.replica.linearizable((error) => (error === undefined ? answer() : reply(error, undefined)));
   });
-  return new Map([['/etcdserverpb.Cluster/MemberList', memberList]]);
+  return new Map<string, Method>([
+    ['/etcdserverpb.Cluster/MemberList', memberList],
+    ['/etcdserverpb.Cluster/MemberAdd', changeMethod(parts, 'member-add')],
+    ['/etcdserverpb.Cluster/MemberRemove', changeMethod(parts, 'member-remove')],
+    ['/etcdserverpb.Cluster/MemberUpdate', changeMethod(parts, 'member-update')],
+    ['/etcdserverpb.Cluster/MemberPromote', changeMethod(parts, 'member-promote')],
+  ]);
+}
+
+function changeMethod(parts: RequestParts, method: QueryMethod): UnaryMethod {
+  return unary((bytes, reply) => {
+    // The request is valid during this call only, and may have to wait for a leader.
+    parts.replica.link.ask(method, Uint8Array.from(bytes), (error, body) => {
+      if (error !== undefined || body === undefined) reply(error, undefined);
+      else reply(undefined, parts.header.response(0, body));
+    });
+  });
 }

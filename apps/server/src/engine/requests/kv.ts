@@ -20,12 +20,15 @@ const putDecoder = { decode: (bytes: Uint8Array) => putFields.read(bytes) };
 
 /** The KV service (etcd v3, "KV"). What is proposed is the request as it came. */
 export function kvMethods(parts: RequestParts, quota: SpaceQuota): MethodTable {
-  const put = unary((bytes, reply) => {
-    const fields = decodeRequest(putDecoder, bytes);
-    validatePutFields(fields);
-    quota.admitPut(fields.keyLength + fields.valueLength);
-    propose(parts, CommandKind.Put, bytes, reply);
-  });
+  const put = unary(
+    (bytes, reply) => {
+      const fields = decodeRequest(putDecoder, bytes);
+      validatePutFields(fields);
+      quota.admitPut(fields.keyLength + fields.valueLength);
+      propose(parts, CommandKind.Put, bytes, reply);
+    },
+    { readsAtOnce: true },
+  );
   const deleteRange = unary((bytes, reply) => {
     validateDeleteRange(decodeRequest(etcdserverpb.DeleteRangeRequest, bytes));
     propose(parts, CommandKind.DeleteRange, bytes, reply);

@@ -1,5 +1,6 @@
 import { etcdserverpb, GrpcStatus, ProtocolError, WireWriter } from '@conclave/protocol';
 import { asProtocolError, decodeRequest } from './decode.js';
+import { leaderKeepAlive } from './leader-answers.js';
 import type { RequestStream, ResponseStream, StreamMethod } from './method.js';
 import type { RequestParts } from './request-parts.js';
 
@@ -8,8 +9,7 @@ const waitingMax = 10_000;
 
 /**
  * LeaseKeepAlive: each message renews one lease and is answered in turn with the TTL that holds from now, or with 0
- * when there is no such lease. A renewal rides on a confirmed read index, so that a member that no longer leads cannot
- * promise time that its successor will not give.
+ * when there is no such lease. The leader renews, whichever member was asked.
  */
 export function keepAliveMethod(parts: RequestParts): StreamMethod {
   return { kind: 'stream', open: (_context, responses) => new KeepAliveStream(parts, responses) };
@@ -34,10 +34,13 @@ class KeepAliveStream implements RequestStream {
       return this.end(asProtocolError(error));
     }
     if (++this.waiting > waitingMax) return this.end(undefined);
-    const { replica, store } = this.parts;
-    replica.linearizable((error) => {
-      if (error !== undefined) return this.end(error);
-      this.renew(id, store.currentRevision);
+    // The revision of the answer is one before the renewal.
+    const revision = this.parts.store.currentRevision;
+    leaderKeepAlive(this.parts, id, (error, ttlSeconds) => {
+      if (error === undefined) return this.answer(id, revision, ttlSeconds);
+      // What etcd says when leadership could not be confirmed.
+      const isLost = error.reason === 'NotLeader';
+      this.end(isLost ? ProtocolError.unnamed(GrpcStatus.Unknown, 'not a primary lessor') : error);
     });
   }
 
@@ -48,15 +51,6 @@ class KeepAliveStream implements RequestStream {
 
   cancel(): void {
     this.ended = true;
-  }
-
-  /** The revision of the answer is the one before the renewal. An expired lease is answered once it is revoked. */
-  private renew(id: bigint, revision: number): void {
-    const { lessor, clock, machine, replica } = this.parts;
-    if (!replica.leads) return this.end(ProtocolError.unnamed(GrpcStatus.Unknown, 'not a primary lessor'));
-    const ttlSeconds = lessor.renew(id, clock.now());
-    if (ttlSeconds === 'expired') machine.whenRevoked(id, () => this.answer(id, revision, 0));
-    else this.answer(id, revision, ttlSeconds ?? 0);
   }
 
   private answer(id: bigint, revision: number, ttlSeconds: number): void {

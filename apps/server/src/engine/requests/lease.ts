@@ -22,8 +22,11 @@ export function leaseMethods(parts: RequestParts, quota: SpaceQuota): MethodTabl
     proposeAndReply(parts, CommandKind.LeaseRevoke, bytes, reply);
   });
   const timeToLive = unary((bytes, reply) => {
-    const request = decodeRequest(etcdserverpb.LeaseTimeToLiveRequest, bytes);
-    linearizably(parts, reply, () => timeToLiveBody(parts, request));
+    decodeRequest(etcdserverpb.LeaseTimeToLiveRequest, bytes);
+    parts.replica.link.ask('lease-time-to-live', Uint8Array.from(bytes), (error, body) => {
+      if (error !== undefined || body === undefined) return reply(error, undefined);
+      reply(undefined, parts.header.response(parts.store.currentRevision, body));
+    });
   });
   const leases = unary((_bytes, reply) => linearizably(parts, reply, () => leasesBody(parts)));
   return new Map<string, Method>([
@@ -55,17 +58,6 @@ function linearizably(parts: RequestParts, reply: Reply, body: () => Uint8Array)
     if (error !== undefined) return reply(error, undefined);
     reply(undefined, parts.header.response(parts.store.currentRevision, body()));
   });
-}
-
-function timeToLiveBody(parts: RequestParts, request: etcdserverpb.LeaseTimeToLiveRequest): Uint8Array {
-  const found = parts.lessor.timeToLive(request.ID, parts.clock.now());
-  const writer = new WireWriter().bigint(2, request.ID);
-  if (found === undefined) return writer.bigint(3, -1n).take();
-  writer.bigint(3, BigInt(found.remainingSeconds)).uint(4, found.grantedTtlSeconds);
-  if (request.keys) {
-    for (const key of parts.lessor.keysOf(request.ID)) writer.message(5, Buffer.from(key, 'latin1'));
-  }
-  return writer.take();
 }
 
 function leasesBody(parts: RequestParts): Uint8Array {

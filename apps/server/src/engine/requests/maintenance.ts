@@ -1,12 +1,15 @@
 import { etcdserverpb, ProtocolError, WireWriter } from '@conclave/protocol';
 import { CommandKind } from '../apply/command.js';
 import { decodeRequest } from './decode.js';
-import type { MethodTable } from './method.js';
+import type { MethodTable, Reply } from './method.js';
 import type { RequestParts } from './request-parts.js';
 import { proposeAndReply, unary } from './unary.js';
 import { serverVersion, storageVersion } from './version.js';
 
-/** The Maintenance service, as far as it exists: Status and Alarm. */
+/** How long a transfer of leadership may take; it is tried again when the core gives up after an election timeout. */
+const transferWithinMs = 5_000;
+
+/** The Maintenance service, as far as it exists: Status, Alarm and MoveLeader. */
 export function maintenanceMethods(parts: RequestParts): MethodTable {
   const alarm = unary((bytes, reply) => {
     const request = decodeRequest(etcdserverpb.AlarmRequest, bytes);
@@ -24,7 +27,20 @@ export function maintenanceMethods(parts: RequestParts): MethodTable {
   return new Map([
     ['/etcdserverpb.Maintenance/Alarm', alarm],
     ['/etcdserverpb.Maintenance/Status', status],
+    ['/etcdserverpb.Maintenance/MoveLeader', unary((bytes, reply) => moveLeader(parts, bytes, reply))],
   ]);
+}
+
+/** The answer has no header, as etcd's. @throws ProtocolError NotLeader, BadLeaderTransferee */
+function moveLeader(parts: RequestParts, bytes: Uint8Array, reply: Reply): void {
+  const { targetID } = decodeRequest(etcdserverpb.MoveLeaderRequest, bytes);
+  const { replica, transfer } = parts;
+  if (!replica.leads) throw ProtocolError.of('NotLeader');
+  if (!transfer.isVoter(targetID)) throw ProtocolError.of('BadLeaderTransferee');
+  transfer.transfer(targetID, transferWithinMs, (isDone) => {
+    if (isDone) reply(undefined, new Uint8Array(0));
+    else reply(ProtocolError.of('Timeout'), undefined);
+  });
 }
 
 /** Alarms of one kind; NONE asks for all. */
@@ -51,7 +67,7 @@ function statusBody(parts: RequestParts): Uint8Array {
   for (const error of errors) writer.string(8, error);
   return writer
     .uint(9, usedBytes)
-    .bool(10, raft.confState.learners.includes(parts.identity.memberId))
+    .bool(10, parts.replica.isLearner)
     .string(11, storageVersion)
     .uint(12, Math.max(0, parts.limits.quotaBackendBytes))
     .take();

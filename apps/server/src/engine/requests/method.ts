@@ -15,10 +15,12 @@ export type Reply = (error: ProtocolError | undefined, response: Uint8Array | un
 
 /**
  * A method that takes one message and gives one. Messages cross this boundary encoded, because stored KeyValue bytes
- * are copied into answers rather than decoded and encoded again. `request` is valid during the call only.
+ * are copied into answers rather than decoded and encoded again.
  */
 export interface UnaryMethod {
   readonly kind: 'unary';
+  /** True: `request` is valid during the call only, so it need not be copied for this method. */
+  readonly readsAtOnce?: boolean;
   call(request: Uint8Array, context: RequestContext, reply: Reply): void;
 }
 

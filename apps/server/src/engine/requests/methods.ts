@@ -19,28 +19,53 @@ export function createMethods(parts: RequestParts, quota: SpaceQuota): MethodTab
     ...maintenanceMethods(parts),
     ...healthMethods(),
   ]);
-  for (const [path, method] of methods) methods.set(path, heedingLeaderless(parts, method));
+  for (const [path, method] of methods) methods.set(path, guarded(parts, path, method));
   return methods;
 }
 
-/** Callers that ask for a leader (metadata `hasleader`) are refused at once while none is known. */
-function heedingLeaderless(parts: RequestParts, method: Method): Method {
-  const isRefused = (context: RequestContext): boolean =>
-    parts.replica.leader === 0n && context.requireLeader;
+/**
+ * What a learner serves: its own state, as far as it goes. Reads that must be linearizable are refused further in.
+ * Watches are our addition to what etcd's learners serve.
+ */
+const learnerMethods = new Set([
+  '/etcdserverpb.KV/Range',
+  '/etcdserverpb.KV/RangeStream',
+  '/etcdserverpb.Watch/Watch',
+  '/etcdserverpb.Maintenance/Status',
+  '/grpc.health.v1.Health/Check',
+  '/grpc.health.v1.Health/Watch',
+]);
+
+/**
+ * Callers that ask for a leader (metadata `hasleader`) are refused at once while none is known, and all callers are on a
+ * learner that does not serve the method.
+ */
+function guarded(parts: RequestParts, path: string, method: Method): Method {
+  const { replica } = parts;
+  const isForLearners = learnerMethods.has(path);
+  const refusal = (context: RequestContext): ProtocolError | undefined => {
+    if (replica.isLearner && !isForLearners) return ProtocolError.of('NotSupportedForLearner');
+    return replica.leader === 0n && context.requireLeader ? ProtocolError.of('NoLeader') : undefined;
+  };
   if (method.kind === 'unary') {
     return {
       kind: 'unary',
       call(request, context, reply) {
-        if (isRefused(context)) reply(ProtocolError.of('NoLeader'), undefined);
-        else method.call(request, context, reply);
+        const error = refusal(context);
+        if (error === undefined) method.call(request, context, reply);
+        else reply(error, undefined);
       },
     };
   }
   return {
     kind: 'stream',
     open(context, responses) {
-      if (!isRefused(context)) return method.open(context, responses);
-      parts.clock.defer(() => responses.end(ProtocolError.of('NoLeader')));
+      const error = refusal(context);
+      if (error === undefined) {
+        if (context.requireLeader) return parts.leaderless.guard(method, context, responses);
+        return method.open(context, responses);
+      }
+      parts.clock.defer(() => responses.end(error));
       return { message() {}, halfClose() {}, cancel() {} };
     },
   };

@@ -2,7 +2,7 @@ import { etcdserverpb, type ProtocolError } from '@conclave/protocol';
 import { rangeQuery } from '../apply/range-query.js';
 import { rangeBody } from '../apply/response-body.js';
 import { type ByteString } from '../backend/backend.js';
-import { rangeBounds } from '../mvcc/range-bounds.js';
+import { varintSize, writeVarint } from '../mvcc/varint.js';
 import { type RangeQuery, type RangeResult } from '../mvcc/range-query.js';
 import { asProtocolError, decodeRequest } from './decode.js';
 import { validateRange } from './kv-validation.js';
@@ -15,10 +15,13 @@ const rowsPerSlice = 2_000;
 
 /** Tag of RangeRequest.key: field 1, length-delimited. */
 const keyTag = 0x0a;
+/** Tags of RangeResponse.kvs, length-delimited, and of RangeResponse.count, a varint. */
+const kvsTag = 0x12;
+const countTag = 0x20;
 
 /** KV.Range: linearizable unless asked otherwise, at one revision however long it takes. */
 export function rangeMethod(parts: RequestParts): UnaryMethod {
-  return unary((bytes, reply, context) => {
+  const handle: Parameters<typeof unary>[0] = (bytes, reply, context) => {
     const key = soleKey(bytes);
     if (key !== undefined) return readKey(parts, key, reply);
     const request = decodeRequest(etcdserverpb.RangeRequest, bytes);
@@ -34,7 +37,8 @@ export function rangeMethod(parts: RequestParts): UnaryMethod {
       if (error !== undefined) return answer(error, undefined);
       readRange(parts, query, () => cancelled, answer);
     });
-  });
+  };
+  return unary(handle, { readsAtOnce: true });
 }
 
 /**
@@ -50,9 +54,23 @@ function soleKey(bytes: Uint8Array): ByteString | undefined {
 function readKey(parts: RequestParts, key: ByteString, reply: Reply): void {
   parts.replica.linearizable((error) => {
     if (error !== undefined) return reply(error, undefined);
-    const result = parts.store.range({ bounds: rangeBounds(key, '') });
-    reply(undefined, parts.header.response(result.revision, rangeBody(result)));
+    reply(undefined, currentResponse(parts, key));
   });
+}
+
+/** The answer for one key as it is now, written in one go: etcdserverpb.RangeResponse with `kvs` and `count`, or neither. */
+function currentResponse({ store, header }: RequestParts, key: ByteString): Buffer {
+  const row = store.current(key);
+  if (row === undefined) return header.begin(store.currentRevision, 0);
+  const { bytes, keyValueStart, keyValueEnd } = row;
+  const length = keyValueEnd - keyValueStart;
+  const message = header.begin(store.currentRevision, 1 + varintSize(length) + length + 2);
+  message[header.bodyAt] = kvsTag;
+  const at = writeVarint(message, header.bodyAt + 1, length);
+  message.set(bytes.subarray(keyValueStart, keyValueEnd), at);
+  message[at + length] = countTag;
+  message[at + length + 1] = 1;
+  return message;
 }
 
 /** Calls back when local state may answer: at once for a serializable read. */

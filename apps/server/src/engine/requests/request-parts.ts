@@ -5,8 +5,12 @@ import type { MvccStore } from '../mvcc/mvcc-store.js';
 import type { Clock } from '../platform/clock.js';
 import type { Random } from '../platform/random.js';
 import type { Compactor } from '../replica/compactor.js';
+import type { LeadershipTransfer } from '../replica/leadership-transfer.js';
+import type { LeaseRenewal } from '../replica/lease-renewal.js';
+import type { MemberHealth } from '../replica/member-health.js';
 import type { Replica } from '../replica/replica.js';
 import type { WatchHub } from '../watch/watch-hub.js';
+import type { LeaderlessStreams } from './leaderless-streams.js';
 import type { ResponseHeader } from './response-header.js';
 
 /** Limits of requests; the names are those of the flags. */
@@ -28,6 +32,10 @@ export interface RequestParts {
   readonly hub: WatchHub;
   readonly backend: Backend;
   readonly compactor: Compactor;
+  readonly renewal: LeaseRenewal;
+  readonly health: MemberHealth;
+  readonly transfer: LeadershipTransfer;
+  readonly leaderless: LeaderlessStreams;
   readonly header: ResponseHeader;
   readonly clock: Clock;
   readonly random: Random;

@@ -17,12 +17,22 @@ export class ResponseHeader {
     this.identity = new WireWriter(32).bigint(1, clusterId).bigint(2, memberId).take();
   }
 
+  /** Where the body begins in the message that `begin` gave last. */
+  bodyAt = 0;
+
   /** A whole response message: the header field (number 1) with `revision`, then `body`. Revision 0 is left out. */
   response(revision: number, body: Uint8Array): Buffer {
+    const message = this.begin(revision, body.length);
+    message.set(body, this.bodyAt);
+    return message;
+  }
+
+  /** As `response`, with room for a body of so many bytes, to be written from `bodyAt` on. */
+  begin(revision: number, bodyBytes: number): Buffer {
     this.refreshTerm();
     const revisionBytes = revision === 0 ? 0 : 1 + varintLength(revision);
     const headerBytes = this.identity.length + revisionBytes + this.termField.length;
-    const message = Buffer.allocUnsafe(2 + headerBytes + body.length);
+    const message = Buffer.allocUnsafe(2 + headerBytes + bodyBytes);
     message[0] = 0x0a;
     message[1] = headerBytes;
     message.set(this.identity, 2);
@@ -32,7 +42,7 @@ export class ResponseHeader {
       position = writeVarint(message, position, revision);
     }
     message.set(this.termField, position);
-    message.set(body, position + this.termField.length);
+    this.bodyAt = position + this.termField.length;
     return message;
   }
 

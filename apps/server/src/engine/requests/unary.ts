@@ -6,9 +6,11 @@ import type { RequestParts } from './request-parts.js';
 /** A unary method from a function that may throw a ProtocolError before it replies. */
 export function unary(
   handle: (request: Uint8Array, reply: Reply, context: RequestContext) => void,
+  traits: Pick<UnaryMethod, 'readsAtOnce'> = {},
 ): UnaryMethod {
   return {
     kind: 'unary',
+    ...traits,
     call(request, context, reply) {
       try {
         handle(request, reply, context);

@@ -19,6 +19,8 @@ export interface LogWork {
   readonly hardState: HardState | undefined;
   readonly entries: readonly Entry[];
   readonly mark: LogMark | undefined;
+  /** The log begins anew after the mark; only present then. */
+  readonly restarts?: boolean;
   readonly mustSync: boolean;
   readonly done: Done | undefined;
   /** Bytes of data, for the bound of the queue. */

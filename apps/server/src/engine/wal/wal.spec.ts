@@ -9,6 +9,10 @@ function saveMark(wal: Wal, mark: LogMark): Promise<void> {
   return new Promise((resolve) => wal.saveMark(mark, resolve));
 }
 
+function restartAfter(wal: Wal, mark: LogMark): Promise<void> {
+  return new Promise((resolve) => wal.restartAfter(mark, resolve));
+}
+
 /** Closes, reopens from what is durable only, and returns the reopened log. */
 async function reopen(fixture: ReturnType<typeof walFixture>, wal: Wal): Promise<[Wal, typeof fixture]> {
   await wal.close();
@@ -61,7 +65,7 @@ describe('a write-ahead log', () => {
     await again.close();
   });
 
-  it('lets a mark beyond the log, or of another history, replace the log', async () => {
+  it('begins anew after a state that goes beyond it, or has another history', async () => {
     for (const mark of [
       { index: 50, term: 3, confState },
       { index: 8, term: 3, confState },
@@ -69,12 +73,71 @@ describe('a write-ahead log', () => {
       const fixture = walFixture();
       const wal = await fixture.open();
       await appendNow(wal, fixtureEntries(1, 10, 1));
-      await saveMark(wal, mark);
-      await appendNow(wal, fixtureEntries(mark.index + 1, mark.index + 2, 3), 3);
-      const [again] = await reopen(fixture, wal);
-      expect(again.recovered!.entries).toEqual(fixtureEntries(mark.index + 1, mark.index + 2, 3));
-      await again.close();
+      await restartAfter(wal, mark);
+      expect(() => wal.append({ entries: [fixtureEntry(mark.index, 3)], mustSync: true }, () => {})).toThrow(
+        /after the mark/,
+      );
+      expect(() =>
+        wal.append({ entries: [fixtureEntry(mark.index + 2, 3)], mustSync: true }, () => {}),
+      ).toThrow(/no gap/);
+      const [again, next] = await reopen(fixture, wal);
+      expect(again.recovered).toMatchObject({
+        mark,
+        entries: [],
+        hardState: { term: 1, commit: mark.index },
+      });
+      await appendNow(again, fixtureEntries(mark.index + 1, mark.index + 2, 3), 3);
+      const [last] = await reopen(next, again);
+      expect(last.recovered!.mark).toEqual(mark);
+      expect(last.recovered!.entries).toEqual(fixtureEntries(mark.index + 1, mark.index + 2, 3));
+      await last.close();
     }
+  });
+
+  it('begins anew in the midst of other work, and forgets the segments before', async () => {
+    const fixture = walFixture();
+    const wal = await fixture.open({ segmentBytes: 4096 });
+    const order: string[] = [];
+    const note = (what: string) => () => void order.push(what);
+    wal.append({ entries: fixtureEntries(1, 60, 1, 300), mustSync: true }, note('old'));
+    wal.restartAfter({ index: 40, term: 2, confState }, note('restart'));
+    wal.append({ entries: fixtureEntries(41, 45, 2, 300), mustSync: true }, note('new'));
+    await appendNow(wal, fixtureEntries(46, 70, 2, 300), 2);
+    expect(order).toEqual(['old', 'restart', 'new']);
+    await saveMark(wal, { index: 65, term: 2, confState });
+    wal.cut(65);
+    const [again] = await reopen(fixture, wal);
+    expect(again.recovered!.mark).toEqual({ index: 65, term: 2, confState });
+    expect(again.recovered!.entries).toEqual(fixtureEntries(66, 70, 2, 300));
+    expect(again.recovered!.report.segments).toBeLessThanOrEqual(4);
+    await again.close();
+  });
+
+  it('refuses marks that the log does not lead to, and beginning anew further back', async () => {
+    const wal = await walFixture().open();
+    await appendNow(wal, fixtureEntries(1, 10, 1));
+    expect(() => wal.saveMark({ index: 11, term: 1, confState })).toThrow(/within the log/);
+    await saveMark(wal, { index: 6, term: 1, confState });
+    expect(() => wal.restartAfter({ index: 6, term: 2, confState })).toThrow(/further on/);
+    await wal.close();
+  });
+
+  it('keeps entries behind a mark that stays behind what is held, through cuts and restarts', async () => {
+    let fixture = walFixture();
+    let wal = await fixture.open({ segmentBytes: 4096 });
+    const retained = 20;
+    for (let held = 10; held <= 200; held += 10) {
+      await appendNow(wal, fixtureEntries(held - 9, held, 1, 300));
+      const index = Math.max(0, held - retained);
+      if (index > 0) await saveMark(wal, { index, term: 1, confState });
+      wal.cut(index);
+      if (held % 60 !== 0) continue;
+      [wal, fixture] = await reopen(fixture, wal);
+      expect(wal.recovered!.mark.index).toBe(index);
+      expect(wal.recovered!.entries).toEqual(fixtureEntries(index + 1, held, 1, 300));
+    }
+    expect(wal.stats.segments).toBeLessThan(10);
+    await wal.close();
   });
 
   it('coalesces what arrives during a write into one write and one sync', async () => {

@@ -52,7 +52,7 @@ export class Wal {
   private hardState: HardState;
   private mark: LogMark;
   private encodedIndex: number;
-  /** Index of the last entry given to `append`, and of the last mark given to `saveMark`. */
+  /** Index of the last entry given to `append`, and of the last mark given to `saveMark` or `restartAfter`. */
   private lastIndex: number;
   private markIndex: number;
   private durableMarkIndex: number;
@@ -147,13 +147,32 @@ export class Wal {
 
   /**
    * Says that everything up to `mark.index` is held elsewhere, durably: the log starts there when it is opened the next
-   * time. A mark at the index of the last one replaces its configuration. A mark above the last entry, or with another term than the entry at its index, replaces the log.
+   * time, and entries before it can be cut. It may stay behind what is held, for members that still need the entries
+   * between. A mark at the index of the last one replaces its configuration.
+   *
+   * `mark.term` is that of the entry at `mark.index`: a mark that does not agree with the log replaces it, as
+   * {@link restartAfter} says.
    */
   saveMark(mark: LogMark, done?: Done): void {
     assert(mark.index >= this.markIndex, 'the mark never goes back');
+    assert(mark.index <= this.lastIndex, 'a mark lies within the log');
     this.markIndex = mark.index;
-    this.lastIndex = Math.max(this.lastIndex, mark.index);
     this.accept({ hardState: undefined, entries: [], mark, mustSync: true, done, bytes: 0, next: 0 });
+  }
+
+  /**
+   * Begins the log anew after `mark.index`: a state of another member was installed that goes so far, durably, and the log
+   * does not lead to it, because it ends before, or has another term there. All entries are gone when `done` is called, the hard
+   * state stays, and the next entry is `mark.index + 1`. A crash before leaves the old log or the new mark, nothing between.
+   *
+   * One record does it: entries above a mark that the log disagrees with are not part of the log (see `replay.ts`).
+   */
+  restartAfter(mark: LogMark, done?: Done): void {
+    assert(mark.index > this.markIndex, 'a log begins anew further on');
+    this.markIndex = mark.index;
+    this.lastIndex = mark.index;
+    const work = { hardState: undefined, entries: [], mark, mustSync: true, done, bytes: 0, next: 0 };
+    this.accept({ ...work, restarts: true });
   }
 
   /** Removes the segments whose entries are all at or below `upToIndex` and covered by a durable mark. */
@@ -223,7 +242,7 @@ export class Wal {
     if (work.next > 0) this.encodedIndex = work.entries[work.next - 1]!.index;
     if (work.mark === undefined) return;
     this.mark = work.mark;
-    this.encodedIndex = Math.max(this.encodedIndex, work.mark.index);
+    if (work.restarts === true) this.encodedIndex = work.mark.index;
   }
 
   /** Starts the next write unless something is going on. */

@@ -67,7 +67,7 @@ export class CatchUp {
     if (done >= end || reader.isAtBoundary) this.disband(done);
   }
 
-  /** The store was replaced: a pass that was begun goes on in the new one. */
+  /** The store was reloaded from a later state: a pass that was begun goes on in it. */
   restart(): void {
     if (this.cohort.length > 0) this.disband(this.reader.main);
   }

@@ -1,6 +1,5 @@
 import { mvccpb } from '@conclave/protocol';
 import { describe, expect, it } from 'vitest';
-import { MvccStore } from '../mvcc/mvcc-store.js';
 import { WatchBench } from './testing/watch-bench.js';
 import { type WatchClient } from './testing/watch-client.js';
 
@@ -44,7 +43,7 @@ describe('incidents', () => {
     expect(revisions(client)).toEqual([2, 3, 4, 5, 6, 7, 8]);
   });
 
-  it('15271: a watch does not go back when a snapshot replaces the store', () => {
+  it('15271: a watch does not go back when a snapshot replaces the store', async () => {
     const bench = new WatchBench();
     const client = bench.open();
     client.create({ key: bytes('a'), start_revision: 1n });
@@ -54,14 +53,17 @@ describe('incidents', () => {
     // The same history, further on.
     const other = new WatchBench();
     for (let at = 0; at < 6; at++) other.put('a');
-    bench.hub.replaceStore(other.store);
+    let wanted = 0;
+    bench.hub.onWork = () => wanted++;
+    await bench.restore(other);
+    expect(wanted).toBe(1);
     bench.catchUp();
     expect(revisions(client, 0n)).toEqual([2, 3, 4, 5, 6, 7]);
     expect(revisions(client, 1n)).toEqual([2, 3, 4, 5, 6, 7]);
     expect(bench.hub.isCurrent).toBe(true);
   });
 
-  it('15271: a watch whose next revision the snapshot has compacted is canceled, and one of the future is not', () => {
+  it('15271: a watch whose next revision the snapshot has compacted is canceled, and one of the future is not', async () => {
     const bench = new WatchBench();
     const client = bench.open();
     client.create({ key: bytes('a') });
@@ -70,7 +72,7 @@ describe('incidents', () => {
     const other = new WatchBench();
     for (let at = 0; at < 6; at++) other.put('a');
     other.compact(5);
-    bench.hub.replaceStore(other.store);
+    await bench.restore(other);
     bench.catchUp();
     expect(revisions(client, 0n)).toEqual([2]);
     expect(client.received.filter(({ canceled }) => canceled)).toMatchObject([
@@ -158,13 +160,13 @@ describe('incidents', () => {
       bench.put('d');
       bench.store.compact(deleted);
       bench.store.compactSlice(rows);
-      bench.backend.setApplied({ index: 1, term: 1 });
-      const store = MvccStore.open(bench.backend.crash((candidates) => candidates.length - 1));
-      while (store.compactSlice(rows));
-      bench.hub.replaceStore(store);
-      const client = bench.open();
+      bench.backend.setApplied({ index: 9, term: 1 });
+      const survivor = bench.backend.crash((candidates) => candidates.length - 1);
+      const restarted = new WatchBench({}, survivor);
+      while (restarted.store.compactSlice(rows));
+      const client = restarted.open();
       client.create({ key: bytes('a'), range_end: bytes('z'), start_revision: BigInt(deleted) });
-      while (bench.hub.runCatchUp());
+      restarted.catchUp();
       expect(revisions(client)).toEqual([3, 3, 3, 4]);
     }
   });

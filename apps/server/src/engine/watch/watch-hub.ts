@@ -78,10 +78,10 @@ export class WatchHub {
   private isWorkWanted = false;
 
   constructor(
-    private current: MvccStore,
+    readonly store: MvccStore,
     private readonly options: WatchHubOptions,
   ) {
-    this.notified = current.currentRevision;
+    this.notified = store.currentRevision;
     this.inlineChangesMax = options.inlineChangesMax ?? INLINE_CHANGES;
     this.stepRows = options.stepRows ?? STEP_ROWS;
     this.headerField = new HeaderField(options.header);
@@ -91,13 +91,9 @@ export class WatchHub {
     this.catchUp = new CatchUp(this, writer, options.catchUpRevisionsMax ?? CATCH_UP_REVISIONS);
   }
 
-  get store(): MvccStore {
-    return this.current;
-  }
-
   /** Synced watchers were sent everything up to the current revision. */
   get isCurrent(): boolean {
-    return this.notified === this.current.currentRevision;
+    return this.notified === this.store.currentRevision;
   }
 
   get stats(): WatchStats {
@@ -120,7 +116,7 @@ export class WatchHub {
   /** Told of every transaction when it has ended, before the next one begins. */
   notify(set: ChangeSet): void {
     if (set.count === 0) return;
-    assert(set.revision === this.current.currentRevision, 'a transaction is notified when it is the newest');
+    assert(set.revision === this.store.currentRevision, 'a transaction is notified when it is the newest');
     if (this.index.size === 0 && this.notified + 1 === set.revision) {
       this.notified = set.revision;
       return;
@@ -131,7 +127,7 @@ export class WatchHub {
     }
     const { delivery, change, index } = this;
     for (const listed of set.changes) delivery.match(index, change.ofChange(listed, set.revision));
-    delivery.resolvePrevious(this.current);
+    delivery.resolvePrevious(this.store);
     this.notified = set.revision;
     delivery.send(set.revision + 1, this.headerAt(set.revision));
     if (delivery.held.length > 0) this.letGo();
@@ -154,14 +150,13 @@ export class WatchHub {
   }
 
   /**
-   * The store was replaced by a later state of the same history (a snapshot was installed). Every watch goes on after
-   * what it was sent last, from the new store's log, or is canceled if that was compacted (etcd #15271).
+   * The store was reloaded from a later state of the same history. Every watch goes on after what it was sent last, from the new
+   * state's log, or is canceled if that was compacted; one of the future keeps waiting (etcd #15271).
    */
-  replaceStore(store: MvccStore): void {
-    assert(store.currentRevision >= this.current.currentRevision, 'a snapshot never leads back');
+  restored(): void {
+    assert(this.store.currentRevision >= this.notified, 'a later state has no older revision');
     this.delivery.abandon();
     this.reader.seek(this.notified + 1);
-    this.current = store;
     this.catchUp.restart();
     if (!this.isCurrent) this.lagBehind();
   }
@@ -200,7 +195,7 @@ export class WatchHub {
   /** Puts an unsynced watcher in no group where it belongs. */
   settle(watcher: Watcher): void {
     const { stream } = watcher;
-    if (watcher.next < this.current.compactRevision) stream.cancelCompacted(watcher);
+    if (watcher.next < this.store.compactRevision) stream.cancelCompacted(watcher);
     else if (watcher.next > this.horizon) this.sync(watcher);
     else if (stream.isBlocked) stream.park(watcher);
     else this.catchUp.enqueue(watcher);
@@ -262,7 +257,7 @@ export class WatchHub {
 
   /** Reads on behalf of all synced watchers; one response per revision, as if it had been notified inline. */
   private lagStep(): void {
-    const { reader, delivery, current: store } = this;
+    const { reader, delivery, store } = this;
     if (this.index.size === 0) {
       this.notified = store.currentRevision;
       reader.seek(this.notified + 1);
@@ -285,7 +280,7 @@ export class WatchHub {
   private giveUpLag(): void {
     const next = this.notified + 1;
     this.delivery.abandon();
-    this.notified = this.current.currentRevision;
+    this.notified = this.store.currentRevision;
     this.reader.seek(this.notified + 1);
     for (const stream of this.streams) {
       for (const watcher of [...stream.watchers.values()]) {

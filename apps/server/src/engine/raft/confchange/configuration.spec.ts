@@ -28,8 +28,14 @@ describe('Configuration', () => {
     expect(new Configuration(stateOf({ outgoing: [1n] })).isSoleVoter(1n)).toBe(true);
   });
 
+  it('may be empty, on a member that has only started to join', () => {
+    const configuration = new Configuration(stateOf({ voters: [] }));
+    expect(configuration).toMatchObject({ isEmpty: true, members: [] });
+    expect(configuration.isVoter(1n)).toBe(false);
+  });
+
   it.each([
-    ['no voter', { voters: [] }],
+    ['members without a voter', { voters: [], learners: [2n] }],
     ['a voter twice', { voters: [1n, 1n] }],
     ['member 0', { voters: [0n] }],
     ['a learner that votes', { learners: [1n] }],

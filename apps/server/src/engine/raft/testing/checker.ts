@@ -1,9 +1,12 @@
-import { type Entry, type MemberId, type Message, NO_MEMBER } from '../message.js';
+import { type ConfState, type Entry, type MemberId, type Message, NO_MEMBER } from '../message.js';
 import { type Raft } from '../raft.js';
+import { ConfigModel, electorateOf, isQuorum } from './config-model.js';
 import { type SimulatedDisk } from './simulated-disk.js';
+import { type MachineState, type SimulatedMachine, stateAfter } from './simulated-machine.js';
+import { formatConfState } from './transcript-format.js';
 
 /** The properties that are checked after every step; the letters are those of the reliability specification. */
-export type Property = 'R1' | 'R2' | 'R3' | 'R4' | 'R5' | 'R6' | 'R7' | 'R8' | 'R10';
+export type Property = 'R1' | 'R2' | 'R3' | 'R4' | 'R5' | 'R6' | 'R7' | 'R8' | 'R9' | 'R10' | 'R11' | 'R12';
 
 /** A property does not hold in this run. */
 export class Violation extends Error {
@@ -21,6 +24,8 @@ export interface Observed {
   readonly id: MemberId;
   readonly core: Raft;
   readonly disk: SimulatedDisk;
+  readonly machine: SimulatedMachine;
+  readonly isUp: boolean;
 }
 
 /** A member as it was after the last step, within one life. */
@@ -37,7 +42,9 @@ export class Checker {
   /** The committed log, from index 1 on, as the first member committed it. */
   readonly committed: Entry[] = [];
   readsAnswered = 0;
-  readonly #quorum: number;
+  readonly configs: ConfigModel;
+  /** What a state machine is after each committed entry, from index 0 on. */
+  readonly #states: MachineState[];
   readonly #ignored: ReadonlySet<Property>;
   readonly #leaders = new Map<number, MemberId>();
   /** Every entry that ever stood in a log, with the term before it. */
@@ -45,8 +52,9 @@ export class Checker {
   readonly #votes = new Map<string, MemberId>();
   readonly #former = new Map<MemberId, Former>();
 
-  constructor(voters: number, ignored: readonly Property[]) {
-    this.#quorum = Math.floor(voters / 2) + 1;
+  constructor(initial: ConfState, ignored: readonly Property[]) {
+    this.configs = new ConfigModel(initial);
+    this.#states = [{ index: 0, term: 0, hash: 0, confState: initial }];
     this.#ignored = new Set(ignored);
   }
 
@@ -63,7 +71,7 @@ export class Checker {
     this.#former.set(id, { term, vote, commit: log.commit, leaderTerm: 0, lastIndex: log.lastIndex });
   }
 
-  /** Entries on their way to the disk: R3, log matching. */
+  /** Entries on their way to the disk: R3, log matching, and R9: of two membership changes the first is committed. */
   appended({ id, core }: Observed, entries: readonly Entry[]): void {
     const first = entries[0];
     if (first === undefined) return;
@@ -77,6 +85,12 @@ export class Checker {
         this.#require('R3', isSame, `member ${id} holds another entry ${key}`);
       }
       previousTerm = entry.term;
+      if (entry.kind === 'config') {
+        const { log } = core;
+        const from = Math.max(this.committed.length + 1, log.firstIndex);
+        const pending = log.slice(from, log.lastIndex).filter(({ kind }) => kind === 'config');
+        this.#require('R9', pending.length <= 1, `member ${id} holds two uncommitted membership changes`);
+      }
     }
   }
 
@@ -112,15 +126,35 @@ export class Checker {
   }
 
   /** Entries are handed to the state machine: R5, and they are durable on the member. */
-  applied({ id, disk }: Observed, appliedBefore: number, entries: readonly Entry[]): void {
-    let index = appliedBefore;
+  handedOut({ id, disk }: Observed, entries: readonly Entry[]): void {
     for (const entry of entries) {
-      index += 1;
+      const { index, term } = entry;
       const committed = this.committed[index - 1];
-      const isSame = committed !== undefined && entry.index === index && isSameEntry(committed, entry);
+      const isSame = committed !== undefined && isSameEntry(committed, entry);
       this.#require('R5', isSame, `member ${id} applies another entry at ${index}`);
-      this.#require('R5', disk.termAt(index) === entry.term, `member ${id} applies what it can lose`);
+      this.#require('R5', disk.holds(index, term), `member ${id} applies what it can lose`);
     }
+  }
+
+  /** The state machine applied an entry, in order: R5. */
+  applied({ id, machine }: Observed, entry: Entry): void {
+    this.#require('R5', machine.newest.index === entry.index, `member ${id} skips before ${entry.index}`);
+    this.#checkState('R5', id, machine.newest);
+  }
+
+  /** A received state took the place of all: R12, it is what applying the log would have led to. */
+  installed({ id, machine }: Observed): void {
+    this.#checkState('R12', id, machine.newest);
+  }
+
+  #checkState(property: Property, id: MemberId, state: MachineState): void {
+    const model = this.#states[state.index];
+    const isSame =
+      model !== undefined &&
+      model.hash === state.hash &&
+      model.term === state.term &&
+      formatConfState(model.confState) === formatConfState(state.confState);
+    this.#require(property, isSame, `member ${id} is in another state at ${state.index}`);
   }
 
   /** A read was answered: R10. */
@@ -134,7 +168,7 @@ export class Checker {
   }
 
   /** After every step that touched the member. */
-  check(member: Observed, disks: readonly SimulatedDisk[]): void {
+  check(member: Observed, members: readonly Observed[]): void {
     const { id, core } = member;
     const former = this.#former.get(id)!;
     const { term, vote, log } = core;
@@ -142,7 +176,8 @@ export class Checker {
     const isVoteKept = term > former.term || former.vote === NO_MEMBER || vote === former.vote;
     this.#require('R6', isVoteKept, `member ${id} votes twice in term ${term}`);
     this.#require('R6', log.commit >= former.commit, `member ${id} takes back commit ${former.commit}`);
-    this.#checkCommit(member, former.commit, disks);
+    this.#checkCommit(member, former.commit, members);
+    this.#checkConfiguration(member);
     const isLeader = core.role.name === 'leader';
     if (isLeader && former.leaderTerm === term) {
       this.#require('R2', log.lastIndex >= former.lastIndex, `leader ${id} shortens its log`);
@@ -155,42 +190,65 @@ export class Checker {
   }
 
   /** R5 for entries committed before, R8 for those that this member is the first to commit. */
-  #checkCommit({ id, core }: Observed, from: number, disks: readonly SimulatedDisk[]): void {
-    for (const entry of core.log.slice(from + 1, core.log.commit)) {
+  #checkCommit({ id, core }: Observed, former: number, members: readonly Observed[]): void {
+    const { log, configuration } = core;
+    const isKnown = log.firstIndex - 1 <= Math.max(former, this.committed.length);
+    this.#require('R5', isKnown, `member ${id} has a state that no one committed`);
+    for (const entry of log.slice(Math.max(former + 1, log.firstIndex), log.commit)) {
       const committed = this.committed[entry.index - 1];
       if (committed !== undefined) {
         const isSame = isSameEntry(committed, entry);
         this.#require('R5', isSame, `member ${id} commits another entry at ${entry.index}`);
         continue;
       }
-      const copies = disks.filter((disk) => disk.termAt(entry.index) === entry.term).length;
-      this.#require(
-        'R8',
-        copies >= this.#quorum,
-        `${entry.index}@${entry.term} is durable on ${copies} only`,
+      const holders = members.filter(({ disk }) => disk.holds(entry.index, entry.term));
+      const isDurable = isQuorum(configuration.electorate, (voter) =>
+        holders.some((member) => member.id === voter),
       );
-      this.#checkKept(entry, disks);
-      this.committed[entry.index - 1] = entry;
+      this.#require('R8', isDurable, `${entry.index}@${entry.term} is durable on ${holders.length} only`);
+      this.#checkKept(entry, members);
+      this.#commit(entry);
     }
   }
 
+  #commit(entry: Entry): void {
+    this.committed.push(entry);
+    const isOverlapping = this.configs.committed(entry);
+    this.#require('R9', isOverlapping, `quorums before and after ${entry.index} have no member in common`);
+    const former = this.#states[this.#states.length - 1]!;
+    this.#states.push(stateAfter(former, entry, this.configs.at(entry.index)));
+  }
+
+  /** R9: a member follows the configuration that the entries it has applied amount to. */
+  #checkConfiguration({ id, core }: Observed): void {
+    const { log, configuration } = core;
+    if (configuration.isEmpty && log.applied === 0) return;
+    const model = formatConfState(this.configs.at(log.applied));
+    const isSame = formatConfState(configuration.confState) === model;
+    this.#require('R9', isSame, `member ${id} does not follow ${model} at ${log.applied}`);
+  }
+
   /**
-   * R4 before it can be broken: no member without the committed entry has a log, as its disk holds it, that a majority
-   * would vote for. It shows a wrong commit in the step that makes it, although the fatal election may never come.
+   * R4 before it can be broken: no member without the committed entry has a log, as its disk holds it, that a quorum of
+   * the configuration that it follows would vote for. It shows a wrong commit in the step that makes it, although the
+   * fatal election may never come.
    */
-  #checkKept(entry: Entry, disks: readonly SimulatedDisk[]): void {
-    for (const candidate of disks) {
-      if (candidate.termAt(entry.index) === entry.term) continue;
-      const lastTerm = candidate.termAt(candidate.lastIndex);
-      const voters = disks.filter((disk) => {
-        const term = disk.termAt(disk.lastIndex);
-        return lastTerm > term || (lastTerm === term && candidate.lastIndex >= disk.lastIndex);
-      });
-      const isElectable = voters.length >= this.#quorum;
+  #checkKept(entry: Entry, members: readonly Observed[]): void {
+    for (const candidate of members) {
+      const { disk } = candidate;
+      if (disk.holds(entry.index, entry.term) || candidate.core.configuration.isEmpty) continue;
+      const electorate = electorateOf(this.configs.at(commitOf(candidate)));
+      const isVoter =
+        electorate.incoming.includes(candidate.id) || electorate.outgoing.includes(candidate.id);
+      const lastTerm = disk.termAt(disk.lastIndex);
+      const isElectable = isQuorum(
+        electorate,
+        (voter) => members.find(({ id }) => id === voter)?.disk.isBehind(disk.lastIndex, lastTerm) ?? false,
+      );
       this.#require(
         'R4',
-        !isElectable,
-        `a member without committed ${entry.index}@${entry.term} can be elected`,
+        !isVoter || !isElectable,
+        `member ${candidate.id} without committed ${entry.index}@${entry.term} can be elected`,
       );
     }
   }
@@ -218,6 +276,16 @@ export class Checker {
   #require(property: Property, holds: boolean, message: string): void {
     if (!holds && !this.#ignored.has(property)) throw new Violation(property, message);
   }
+}
+
+/** The commit index that a member knows, or will know when it starts. */
+function commitOf({ isUp, core, disk, machine }: Observed): number {
+  if (isUp) return core.log.commit;
+  const known = Math.max(disk.hardState.commit, machine.durable.index);
+  const changes = disk.entries.filter(
+    ({ kind, index }) => kind === 'config' && index > machine.durable.index,
+  );
+  return Math.max(known, changes.at(-2)?.index ?? 0);
 }
 
 function isSameEntry(left: Entry, right: Entry): boolean {

@@ -1,8 +1,12 @@
+import { Configuration } from '../confchange/configuration.js';
 import { RaftLog } from '../log.js';
+import { type ConfState } from '../message.js';
+import { type Electorate } from '../quorum/joint.js';
 import { Raft } from '../raft.js';
 import { ReadOnly } from '../read-only.js';
 import { Progress } from '../tracker/progress.js';
 import { Tracker } from '../tracker/tracker.js';
+import { Transfer } from '../transfer.js';
 import { Unstable } from '../unstable.js';
 import { type Property } from './checker.js';
 import { type HostFlaws } from './simulated-member.js';
@@ -24,6 +28,25 @@ function replace<T extends object, K extends keyof T>(prototype: T, name: K, met
   return () => {
     prototype[name] = original;
   };
+}
+
+/** The same for a getter that answers with a condition. */
+function answer<T extends object>(prototype: T, name: keyof T, value: boolean): () => void {
+  const original = Object.getOwnPropertyDescriptor(prototype, name)!;
+  Object.defineProperty(prototype, name, { ...original, get: () => value });
+  return () => {
+    Object.defineProperty(prototype, name, original);
+  };
+}
+
+/** Lets every configuration that comes into force decide with other voters than it says. */
+function decideWith(electorate: (conf: ConfState) => Electorate): () => void {
+  const apply = Raft.prototype.applyConfChange;
+  return replace(Raft.prototype, 'applyConfChange', function (this: Raft, change) {
+    const confState = apply.call(this, change);
+    Object.assign(this.configuration.electorate, electorate(confState));
+    return confState;
+  });
 }
 
 export const PLANTED_FLAWS: readonly PlantedFlaw[] = [
@@ -92,7 +115,7 @@ export const PLANTED_FLAWS: readonly PlantedFlaw[] = [
     name: 'the answer to a heartbeat counts as an acknowledgement of all that was sent',
     plant: () =>
       replace(Progress.prototype, 'heard', function (this: Progress) {
-        this.acknowledged(this.next - 1);
+        this.acknowledged(this.next - 1, 0);
       }),
   },
   {
@@ -114,5 +137,56 @@ export const PLANTED_FLAWS: readonly PlantedFlaw[] = [
         'cutOutstanding',
         () => {},
       ),
+  },
+  {
+    name: 'a second membership change is proposed before the first is applied',
+    plant: () => answer(RaftLog.prototype, 'hasConfig', false),
+  },
+  {
+    name: 'a member campaigns with a committed membership change unapplied',
+    plant: () => answer(RaftLog.prototype, 'hasCommittedConfig', false),
+  },
+  {
+    name: 'a joint configuration decides with its incoming half alone',
+    plant: () => decideWith(({ voters }) => ({ incoming: voters, outgoing: [] })),
+  },
+  {
+    name: 'learners count in decisions',
+    plant: () =>
+      decideWith(({ voters, learners, outgoing }) => ({ incoming: [...voters, ...learners], outgoing })),
+  },
+  {
+    name: 'a member that joins begins from the log, without what the cluster began with',
+    plant: () => answer(Configuration.prototype, 'isEmpty', false),
+  },
+  {
+    name: 'a state counts as durable before it is installed',
+    plant: () => {
+      const restartAt = Unstable.prototype.restartAt;
+      return replace(Unstable.prototype, 'restartAt', function (this: Unstable, index) {
+        restartAt.call(this, index);
+        this.restarted();
+      });
+    },
+  },
+  { name: 'the host reports a state before it is durable', host: { reportsBeforeInstall: true } },
+  { name: 'a state is installed without its configuration', host: { forgetsConfiguration: true } },
+  {
+    name: 'a state that was sent counts as held by its receiver',
+    plant: () => {
+      const snapshotSent = Progress.prototype.snapshotSent;
+      return replace(Progress.prototype, 'snapshotSent', function (this: Progress, index) {
+        snapshotSent.call(this, index);
+        this.acknowledged(index, 0);
+      });
+    },
+  },
+  {
+    name: 'a leader does not look after a member whose state was lost',
+    plant: () => replace(Progress.prototype, 'snapshotSent', () => {}),
+  },
+  {
+    name: 'a transfer is never given up',
+    plant: () => replace(Transfer.prototype, 'tick', () => false),
   },
 ];

@@ -1,11 +1,31 @@
-import { type Entry, type HardState, type Message } from '../message.js';
+import { decodeConfChange } from '../confchange/conf-change.js';
+import { type ConfState, type Entry, type HardState, type Message } from '../message.js';
 import { type RaftStatus } from '../status.js';
 import { type ReadResult, type Work } from '../work.js';
 
 /** `7@2 "foo"`: the entry at index 7 of term 2. */
 export function formatEntry(entry: Entry): string {
+  if (entry.kind === 'config') return `${entry.index}@${entry.term} ${formatChange(entry.data)}`;
   const data = entry.data.byteLength > 16 ? `${entry.data.byteLength} bytes` : decode(entry.data);
   return `${entry.index}@${entry.term} ${data}`;
+}
+
+/** `{+2 ~3 -4}`: voter 2 and learner 3 are added, member 4 is removed; `{leave}` ends a joint configuration. */
+function formatChange(data: Uint8Array): string {
+  const { changes, transition } = decodeConfChange(data);
+  const signs = { 'add-voter': '+', 'add-learner': '~', remove: '-' };
+  const parts = changes.map(({ type, member }) => `${signs[type]}${member}`);
+  if (transition !== 'auto') parts.push(transition);
+  return `{${parts.length > 0 ? parts.join(' ') : 'leave'}}`;
+}
+
+/** `(1 2)&(1 3) learners (4) next (3) auto`: a joint configuration; without the second half a simple one. */
+export function formatConfState({ voters, learners, outgoing, learnersNext, autoLeave }: ConfState): string {
+  let text = `(${voters.join(' ')})`;
+  if (outgoing.length > 0) text += `&(${outgoing.join(' ')})`;
+  if (learners.length > 0) text += ` learners (${learners.join(' ')})`;
+  if (learnersNext.length > 0) text += ` next (${learnersNext.join(' ')})`;
+  return autoLeave ? `${text} auto` : text;
 }
 
 export function formatEntries(entries: readonly Entry[]): string {
@@ -38,6 +58,11 @@ export function formatWork(work: Work): string[] {
   for (const message of work.messages) lines.push(`send ${formatMessage(message)}`);
   if (work.committed.length > 0) lines.push(`apply ${formatEntries(work.committed)}`);
   for (const read of work.reads) lines.push(formatRead(read));
+  for (const { to } of work.snapshots) lines.push(`state wanted for ${to}`);
+  if (work.install !== undefined) {
+    const { index, term, confState } = work.install;
+    lines.push(`install ${index}@${term} ${formatConfState(confState)}`);
+  }
   return lines;
 }
 
@@ -48,9 +73,10 @@ export function formatStatus(status: RaftStatus): string[] {
       `log ${firstIndex}..${lastIndex} persisted ${persisted}`,
   ];
   for (const progress of status.progress) {
-    const { member, state, match, next, paused, inflightMessages, inflightBytes } = progress;
+    const { member, isLearner, state, match, next, paused, inflightMessages, inflightBytes } = progress;
     const window = inflightMessages > 0 ? ` inflight ${inflightMessages} (${inflightBytes} bytes)` : '';
-    const flags = (paused ? ' paused' : '') + (progress.recentActive ? '' : ' inactive');
+    const flags =
+      (isLearner ? ' learner' : '') + (paused ? ' paused' : '') + (progress.recentActive ? '' : ' inactive');
     lines.push(`  ${member}: ${state} match ${match} next ${next}${window}${flags}`);
   }
   return lines;
@@ -64,8 +90,9 @@ function formatRead(read: ReadResult): string {
 function formatBody(message: Message): string {
   switch (message.kind) {
     case 'pre-vote':
-    case 'vote':
       return ` log ${message.lastIndex}@${message.lastTerm}`;
+    case 'vote':
+      return ` log ${message.lastIndex}@${message.lastTerm}${message.transfer ? ' transfer' : ''}`;
     case 'pre-vote-reply':
     case 'vote-reply':
       return message.granted ? ' granted' : ' refused';
@@ -76,7 +103,7 @@ function formatBody(message: Message): string {
     case 'append-reply':
       return ` index ${message.index}`;
     case 'append-rejection':
-      return ` no ${message.previousIndex}, hint ${message.hintIndex}@${message.hintTerm}`;
+      return ` no ${message.previousIndex}, hint ${message.hintIndex}@${message.hintTerm}${message.needsState ? ' needs a state' : ''}`;
     case 'heartbeat':
       return ` commit ${message.commit}${formatRound(message.readSequence)}`;
     case 'heartbeat-reply':
@@ -87,7 +114,12 @@ function formatBody(message: Message): string {
     case 'read-index-reply':
       return ` request ${message.request} index ${message.index} round ${message.sequence}`;
     case 'stale-term':
+    case 'timeout-now':
       return '';
+    case 'committed':
+      return ` ${message.index}@${message.entryTerm}`;
+    case 'snapshot':
+      return ` state ${message.index}@${message.snapshotTerm} ${formatConfState(message.confState)}`;
   }
 }
 

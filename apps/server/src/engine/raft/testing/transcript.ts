@@ -1,20 +1,33 @@
+import { decodeConfChange, encodeConfChange } from '../confchange/conf-change.js';
 import { type RaftConfig } from '../config.js';
-import { type ConfState, type MemberId, type Message } from '../message.js';
+import { type ConfState, type MemberId, type Message, type Snapshot } from '../message.js';
 import { RawNode } from '../raw-node.js';
-import { type PersistBatch } from '../work.js';
+import { type PersistBatch, type SnapshotInstall } from '../work.js';
 import { SimulatedDisk } from './simulated-disk.js';
-import { formatEntries, formatMessage, formatStatus, formatWork } from './transcript-format.js';
+import { parseChange } from './transcript-change.js';
+import {
+  formatConfState,
+  formatEntries,
+  formatMessage,
+  formatStatus,
+  formatWork,
+} from './transcript-format.js';
 
 interface TranscriptMember {
   readonly config: RaftConfig;
-  readonly confState: ConfState;
+  /** In force at `applied`. */
+  confState: ConfState;
   readonly disk: SimulatedDisk;
   node: RawNode;
   /** Handed out and not yet durable, oldest first. */
   batches: PersistBatch[];
   applied: number;
+  /** Received and not installed yet. */
+  install: SnapshotInstall | undefined;
 }
 
+/** The configuration of a member that has yet to join. */
+const EMPTY: ConfState = { voters: [], learners: [], outgoing: [], learnersNext: [], autoLeave: false };
 const HEARTBEAT_TICKS = 1;
 const ELECTION_TICKS = 10;
 
@@ -27,6 +40,7 @@ export class Transcript {
   readonly #members = new Map<MemberId, TranscriptMember>();
   readonly #network: Message[] = [];
   readonly #isolated = new Set<MemberId>();
+  #options: readonly string[] = [];
 
   /** @throws Error when the command is unknown or its arguments do not fit. */
   run(line: string): string[] {
@@ -53,6 +67,13 @@ export class Transcript {
         return this.#propose(args[0], new TextEncoder().encode(args[1]));
       case 'propose-bytes':
         return this.#propose(args[0], new Uint8Array(Number(args[1])));
+      case 'propose-change':
+        return this.#propose(args[0], encodeConfChange(parseChange(args.slice(1))), 'config');
+      case 'transfer':
+        return [String(this.#member(args[0]).node.transferLeadership(parseId(args[1])))];
+      case 'step-down':
+        this.#member(args[0]).node.stepDown();
+        return [];
       case 'read':
         this.#member(args[0]).node.readIndex(Number(args[1]));
         return [];
@@ -68,6 +89,14 @@ export class Transcript {
 
   #runWorld(command: string, args: readonly string[]): string[] {
     switch (command) {
+      case 'add-member':
+        return this.#addMember(parseId(args[0]), EMPTY);
+      case 'send-state':
+        return this.#sendState(parseId(args[0]), parseId(args[1]));
+      case 'state-sent':
+        return this.#stateSent(parseId(args[0]), parseId(args[1]), args[2]);
+      case 'process-install':
+        return this.#install(parseId(args[0])) ?? ['nothing'];
       case 'work':
         return this.#work(parseId(args[0])) ?? ['nothing'];
       case 'process-persist':
@@ -91,6 +120,10 @@ export class Transcript {
         return this.#restart(args[0]);
       case 'stabilize':
         return this.#stabilize(args);
+      case 'members':
+        return this.#selected(args).map(
+          ([id, { node }]) => `${id}: ${formatConfState(node.status().confState)}`,
+        );
       case 'status':
         return this.#selected(args).flatMap(([, { node }]) => formatStatus(node.status()));
       case 'disk':
@@ -100,18 +133,27 @@ export class Transcript {
     }
   }
 
-  /** `add-nodes <count> [name=value …]`: voters 1 to count; names are the numbers of {@link RaftConfig}. */
+  /**
+   * `add-nodes <count> [name=value …]`: voters 1 to count; names are the numbers of {@link RaftConfig}. `learners=2`
+   * makes the last two of them learners.
+   */
   #addNodes(args: readonly string[]): string[] {
     if (this.#members.size > 0) throw new Error('a transcript has one cluster');
-    const [count, ...options] = args;
+    const [count, ...rest] = args;
+    this.#options = rest.filter((option) => !option.startsWith('learners='));
+    const learners = Number(rest.find((option) => option.startsWith('learners='))?.slice(9) ?? 0);
     const ids = Array.from({ length: Number(count) }, (_, at) => BigInt(at + 1));
-    const confState = { voters: ids, learners: [], outgoing: [], learnersNext: [], autoLeave: false };
-    for (const id of ids) {
-      const config = configOf(id, options);
-      const disk = new SimulatedDisk();
-      const node = start(config, confState, disk, 0);
-      this.#members.set(id, { config, confState, disk, node, batches: [], applied: 0 });
-    }
+    const voters = ids.slice(0, ids.length - learners);
+    for (const id of ids) this.#addMember(id, { ...EMPTY, voters, learners: ids.slice(voters.length) });
+    return [];
+  }
+
+  /** A member that starts with this configuration, and nothing else. */
+  #addMember(id: MemberId, confState: ConfState): string[] {
+    const config = configOf(id, this.#options);
+    const disk = new SimulatedDisk();
+    const node = start(config, confState, disk, 0);
+    this.#members.set(id, { config, confState, disk, node, batches: [], applied: 0, install: undefined });
     return [];
   }
 
@@ -121,8 +163,8 @@ export class Transcript {
     return [];
   }
 
-  #propose(id: string | undefined, data: Uint8Array): string[] {
-    const result = this.#member(id).node.propose(data);
+  #propose(id: string | undefined, data: Uint8Array, kind: 'normal' | 'config' = 'normal'): string[] {
+    const result = this.#member(id).node.propose(data, kind);
     if (result.dropped !== undefined) return [`dropped: ${result.dropped}, leader ${result.leader}`];
     return [`index ${result.index} term ${result.term}`];
   }
@@ -134,12 +176,50 @@ export class Transcript {
     const work = member.node.takeWork();
     if (work.persist !== undefined) member.batches.push(work.persist);
     this.#send(work.messages);
+    if (work.install !== undefined) member.install = work.install;
+    const lines = formatWork(work).map((line) => `${id} ${line}`);
+    for (const entry of work.committed) {
+      if (entry.kind !== 'config') continue;
+      member.confState = member.node.applyConfChange(decodeConfChange(entry.data));
+      lines.push(`${id} members ${formatConfState(member.confState)}`);
+    }
     const last = work.committed.at(-1);
     if (last !== undefined) {
       member.applied = last.index;
       member.node.applied(last.index);
     }
-    return formatWork(work).map((line) => `${id} ${line}`);
+    return lines;
+  }
+
+  /** `send-state 1 3`: the state that member 1 has applied is on its way to member 3, and `deliver` brings it. */
+  #sendState(from: MemberId, to: MemberId): string[] {
+    const { node, applied, confState, disk } = this.#member(from.toString());
+    const { term } = node.status();
+    const snapshotTerm = disk.termAt(applied);
+    const state: Snapshot = { kind: 'snapshot', from, to, term, index: applied, snapshotTerm, confState };
+    this.#send([state]);
+    return [formatMessage(state)];
+  }
+
+  /** `state-sent 1 3 [failed | index]`: member 1 hears how the transfer ended; what it has applied unless told. */
+  #stateSent(from: MemberId, to: MemberId, how: string | undefined): string[] {
+    const { node, applied, disk } = this.#member(from.toString());
+    const index = Number(how ?? applied);
+    node.snapshotSent(to, how === 'failed' ? undefined : { index, term: disk.termAt(index) });
+    return [];
+  }
+
+  /** The received state is durable and takes the place of log and state machine. */
+  #install(id: MemberId): string[] | undefined {
+    const member = this.#member(id.toString());
+    const { install } = member;
+    if (install === undefined || member.batches.length > 0) return undefined;
+    member.install = undefined;
+    member.disk.restartAfter(install);
+    member.applied = install.index;
+    member.confState = install.confState;
+    member.node.installed(install.index);
+    return [`${id} installed ${install.index}`];
   }
 
   #persist(id: MemberId): string[] | undefined {
@@ -181,7 +261,7 @@ export class Transcript {
   #restart(id: string | undefined): string[] {
     const member = this.#member(id);
     member.batches = [];
-    member.applied = Math.min(member.applied, member.disk.lastIndex);
+    member.install = undefined;
     member.node = start(member.config, member.confState, member.disk, member.applied);
     return formatStatus(member.node.status());
   }
@@ -195,6 +275,7 @@ export class Transcript {
       const before = lines.length;
       for (const id of ids) lines.push(...(this.#work(id) ?? []));
       for (const id of ids) lines.push(...(this.#persist(id) ?? []));
+      for (const id of ids) lines.push(...(this.#install(id) ?? []));
       for (const id of ids) {
         const isInside = (message: Message): boolean => ids.includes(message.from);
         if (this.#network.some((message) => message.to === id && isInside(message))) {
@@ -230,8 +311,15 @@ function parseId(text: string | undefined): MemberId {
 }
 
 function start(config: RaftConfig, confState: ConfState, disk: SimulatedDisk, applied: number): RawNode {
-  const { hardState, entries } = disk;
-  return new RawNode(config, { hardState, confState, snapshotIndex: 0, snapshotTerm: 0, entries, applied });
+  const { hardState, entries, mark } = disk;
+  return new RawNode(config, {
+    hardState,
+    confState,
+    snapshotIndex: mark.index,
+    snapshotTerm: mark.term,
+    entries: [...entries],
+    applied,
+  });
 }
 
 function configOf(id: MemberId, options: readonly string[]): RaftConfig {

@@ -13,13 +13,13 @@ describe('Progress', () => {
     progress.sent(9, 20, 3);
     expect(progress.isPaused()).toBe(true);
     expect(progress.next).toBe(8);
-    expect(progress.acknowledged(9)).toBe(true);
+    expect(progress.acknowledged(9, 0)).toBe(true);
     expect(progress).toMatchObject({ state: 'replicate', match: 9, next: 10, sentCommit: 3 });
   });
 
   it('goes back to where the logs can agree, but never below what is acknowledged', () => {
     const progress = progressAt(8);
-    progress.acknowledged(3);
+    progress.acknowledged(3, 0);
     progress.becomeProbe();
     progress.next = 8;
     expect(progress.rejected(7, 5)).toBe(true);
@@ -37,18 +37,18 @@ describe('Progress', () => {
   it('ignores a rejection that answers an older question', () => {
     const progress = progressAt(8);
     expect(progress.rejected(6, 2)).toBe(false);
-    progress.acknowledged(7);
+    progress.acknowledged(7, 0);
     expect(progress.rejected(7, 2)).toBe(false);
     expect(progress).toMatchObject({ state: 'replicate', match: 7, next: 8 });
   });
 
   it('replicates within its window, and forgets the window when it has to probe', () => {
     const progress = progressAt(1);
-    progress.acknowledged(1);
+    progress.acknowledged(1, 0);
     progress.sent(2, 10, 1);
     progress.sent(3, 10, 1);
     expect(progress.isPaused()).toBe(true);
-    progress.acknowledged(2);
+    progress.acknowledged(2, 0);
     expect(progress.isPaused()).toBe(false);
     expect(progress.rejected(3, 2)).toBe(true);
     expect(progress).toMatchObject({ state: 'probe', next: 3, match: 2 });
@@ -57,7 +57,7 @@ describe('Progress', () => {
 
   it('asks again when two heartbeats are answered and the match does not move', () => {
     const progress = progressAt(1);
-    progress.acknowledged(1);
+    progress.acknowledged(1, 0);
     progress.sent(2, 10, 1);
     progress.heard(2);
     expect(progress.verify).toBe(false);
@@ -67,23 +67,40 @@ describe('Progress', () => {
     expect(progress.verify).toBe(false);
   });
 
-  it('sends nothing while a snapshot is needed, and goes on from it', () => {
+  it('sends nothing while a state is on its way, and goes on behind it', () => {
     const progress = progressAt(5);
-    progress.becomeSnapshot(10);
+    expect(progress.becomeSnapshot()).toBe(true);
     expect(progress.isPaused()).toBe(true);
     progress.heard(20);
     expect(progress.isPaused()).toBe(true);
     expect(progress.rejected(4, 1)).toBe(false);
-    progress.acknowledged(6);
-    expect(progress.state).toBe('snapshot');
-    progress.acknowledged(10);
-    expect(progress).toMatchObject({ state: 'replicate', match: 10, next: 11, pendingSnapshot: 0 });
+    progress.snapshotSent(10);
+    expect(progress).toMatchObject({ state: 'probe', match: 0, next: 11 });
+    expect(progress.isPaused()).toBe(true);
+    progress.heard(20);
+    expect(progress.isPaused()).toBe(false);
+    progress.acknowledged(10, 8);
+    expect(progress).toMatchObject({ state: 'replicate', match: 10, next: 11 });
   });
 
-  it('continues behind a snapshot that was delivered', () => {
+  it('goes on from the log as soon as the member has got to where it begins', () => {
     const progress = progressAt(5);
-    progress.becomeSnapshot(10);
-    progress.becomeProbe();
-    expect(progress).toMatchObject({ state: 'probe', match: 0, next: 11 });
+    progress.becomeSnapshot();
+    progress.acknowledged(6, 8);
+    expect(progress.state).toBe('snapshot');
+    progress.acknowledged(8, 8);
+    expect(progress).toMatchObject({ state: 'replicate', match: 8, next: 9 });
+    progress.snapshotSent(7);
+    expect(progress).toMatchObject({ state: 'replicate', match: 8, next: 9 });
+  });
+
+  it('asks for one state at a time, and again when the transfer has failed', () => {
+    const progress = progressAt(5);
+    expect(progress.becomeSnapshot()).toBe(true);
+    progress.acknowledged(8, 8);
+    expect(progress.becomeSnapshot()).toBe(false);
+    progress.snapshotSent(0);
+    expect(progress).toMatchObject({ state: 'probe', next: 9 });
+    expect(progress.becomeSnapshot()).toBe(true);
   });
 });

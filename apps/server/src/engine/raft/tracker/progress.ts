@@ -5,7 +5,8 @@ import { type Inflights } from './inflights.js';
 /**
  * - `probe`: where the logs agree is not known; one append at a time looks for it.
  * - `replicate`: it is known; appends follow each other without waiting, within the window.
- * - `snapshot`: what the member needs is no longer in the leader's log; no append is sent.
+ * - `snapshot`: what the member needs is no longer in the leader's log; no append is sent until the host has brought
+ *   it a state, or until the member got on by another way.
  */
 export type ProgressState = 'probe' | 'replicate' | 'snapshot';
 
@@ -17,13 +18,15 @@ export type ProgressState = 'probe' | 'replicate' | 'snapshot';
  */
 export class Progress {
   readonly member: MemberId;
-  readonly isLearner: boolean;
+  isLearner: boolean;
   readonly inflights: Inflights;
   state: ProgressState = 'probe';
   match = 0;
   next: number;
-  /** In `snapshot`: the member continues from the log once its `match` has reached this index. */
-  pendingSnapshot = 0;
+  /** The member said that it cannot begin from the log. */
+  needsState = false;
+  /** The host was asked for a state and has not said how that ended; it is not asked again before. */
+  isStateUnderWay = false;
   /** In `probe`: an append is on the way; the next one waits for its answer or for a heartbeat's. */
   probeSent = false;
   /** In `replicate`: no answer moved `match` between two heartbeats, so the last append may be lost: ask again. */
@@ -55,10 +58,10 @@ export class Progress {
     }
   }
 
-  becomeProbe(): void {
-    this.next = Math.max(this.match, this.pendingSnapshot) + 1;
+  /** `reached`: up to here the member got by a state that was brought to it, as far as is known. */
+  becomeProbe(reached = 0): void {
+    this.next = Math.max(this.match, reached) + 1;
     this.state = 'probe';
-    this.pendingSnapshot = 0;
     this.probeSent = false;
     this.verify = false;
     this.inflights.clear();
@@ -73,13 +76,27 @@ export class Progress {
     this.inflights.clear();
   }
 
-  becomeSnapshot(pendingSnapshot: number): void {
-    assert(pendingSnapshot >= this.next, 'a snapshot holds what the log no longer does');
+  /** Returns whether the host is to be asked for a state. */
+  becomeSnapshot(): boolean {
     this.state = 'snapshot';
-    this.pendingSnapshot = pendingSnapshot;
+    this.needsState = false;
     this.probeSent = false;
     this.verify = false;
     this.inflights.clear();
+    const isNews = !this.isStateUnderWay;
+    this.isStateUnderWay = true;
+    return isNews;
+  }
+
+  /**
+   * The host is done: the member got a state up to `index`, or none (0). Whether that took effect is not known, the
+   * report of it can be lost: the next answer to a heartbeat starts the search for where the logs agree.
+   */
+  snapshotSent(index: number): void {
+    this.isStateUnderWay = false;
+    if (this.state !== 'snapshot') return;
+    this.becomeProbe(index);
+    this.probeSent = true;
   }
 
   /** An append of `bytes` that ends at `lastIndex` (`next - 1` when it is empty) left with this commit index. */
@@ -95,8 +112,8 @@ export class Progress {
     this.sentCommit = Math.max(this.sentCommit, commit);
   }
 
-  /** The member holds everything up to `index`. Returns true when that is news. */
-  acknowledged(index: number): boolean {
+  /** The member holds everything up to `index`; `base` is where the leader's log begins. Returns true when that is news. */
+  acknowledged(index: number, base: number): boolean {
     const isNews = index > this.match;
     if (isNews) {
       this.match = index;
@@ -110,10 +127,7 @@ export class Progress {
         this.inflights.freeUpTo(index);
         break;
       case 'snapshot':
-        if (this.match >= this.pendingSnapshot) {
-          this.pendingSnapshot = 0;
-          this.becomeReplicate();
-        }
+        if (isNews && this.match >= base) this.becomeReplicate();
         break;
     }
     return isNews;

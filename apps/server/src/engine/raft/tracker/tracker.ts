@@ -11,8 +11,9 @@ import { Progress } from './progress.js';
 export class Tracker {
   readonly self: Progress;
   /** Everyone but the leader itself. */
-  readonly others: readonly Progress[];
-  readonly #configuration: Configuration;
+  others: readonly Progress[] = [];
+  readonly #config: RaftConfig;
+  #configuration: Configuration;
   readonly #progress = new Map<MemberId, Progress>();
   readonly #matchOf = (member: MemberId): number => this.#expect(member).match;
   readonly #readOf = (member: MemberId): number => this.#expect(member).readAcknowledged;
@@ -20,16 +21,27 @@ export class Tracker {
 
   /** The leader's own log ends at `lastIndex`; nothing is known of the others yet. */
   constructor(config: RaftConfig, configuration: Configuration, lastIndex: number) {
+    this.#config = config;
     this.#configuration = configuration;
-    const learners = new Set(configuration.confState.learners);
-    for (const member of configuration.members) {
-      const inflights = new Inflights(config.maxInflightMessages, config.maxInflightBytes);
-      this.#progress.set(member, new Progress(member, learners.has(member), lastIndex + 1, inflights));
-    }
+    this.#follow(lastIndex, false);
     this.self = this.#expect(config.id);
     this.self.recentActive = true;
     this.self.becomeReplicate();
-    this.others = [...this.#progress.values()].filter((progress) => progress !== this.self);
+    this.#listOthers();
+  }
+
+  /**
+   * Another configuration is in force. What is known of members that stay is kept; new ones begin with nothing known,
+   * and count as heard, so that the leader does not take the time until they start for the loss of its quorum. A leader
+   * that is no member any more keeps its own progress, which counts no longer.
+   */
+  reconfigure(configuration: Configuration, lastIndex: number): void {
+    this.#configuration = configuration;
+    for (const member of this.#progress.keys()) {
+      if (!configuration.isMember(member)) this.#progress.delete(member);
+    }
+    this.#follow(lastIndex, true);
+    this.#listOthers();
   }
 
   get(member: MemberId): Progress | undefined {
@@ -65,6 +77,25 @@ export class Tracker {
       inflightMessages: progress.inflights.count,
       inflightBytes: progress.inflights.bytes,
     }));
+  }
+
+  #follow(lastIndex: number, isHeard: boolean): void {
+    const { maxInflightMessages, maxInflightBytes } = this.#config;
+    for (const member of this.#configuration.members) {
+      const isLearner = this.#configuration.confState.learners.includes(member);
+      const known = this.#progress.get(member);
+      if (known !== undefined) known.isLearner = isLearner;
+      else {
+        const inflights = new Inflights(maxInflightMessages, maxInflightBytes);
+        const progress = new Progress(member, isLearner, lastIndex + 1, inflights);
+        progress.recentActive = isHeard;
+        this.#progress.set(member, progress);
+      }
+    }
+  }
+
+  #listOthers(): void {
+    this.others = [...this.#progress.values()].filter((progress) => progress !== this.self);
   }
 
   #expect(member: MemberId): Progress {

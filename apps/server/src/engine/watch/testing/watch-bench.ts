@@ -1,5 +1,5 @@
-import { MemoryBackend } from '../../backend/memory-backend.js';
-import { MvccStore } from '../../mvcc/mvcc-store.js';
+import { installState, memoryBackend } from '../../backend/memory-backend.fixture.js';
+import { MvccStore, type WriteTxn } from '../../mvcc/mvcc-store.js';
 import { rangeBounds } from '../../mvcc/range-bounds.js';
 import { WatchHub, type WatchHubOptions } from '../watch-hub.js';
 import { ManualClock } from './manual-clock.js';
@@ -8,11 +8,14 @@ import { WatchClient, type WatchClientOptions } from './watch-client.js';
 /** A store with its hub, driven by hand. */
 export class WatchBench {
   readonly clock = new ManualClock();
-  readonly backend = new MemoryBackend({ onFlush: () => {} });
-  store = MvccStore.open(this.backend);
+  readonly store: MvccStore;
   readonly hub: WatchHub;
 
-  constructor(options: Partial<WatchHubOptions> = {}) {
+  constructor(
+    options: Partial<WatchHubOptions> = {},
+    readonly backend = memoryBackend(),
+  ) {
+    this.store = MvccStore.open(backend);
     this.hub = new WatchHub(this.store, {
       clock: this.clock,
       random: { below: () => 0, uint64: () => 0n },
@@ -29,23 +32,41 @@ export class WatchBench {
   put(...keys: readonly string[]): number {
     const txn = this.store.begin();
     for (const key of keys) txn.put(key, Buffer.from(`value of ${key}`), 0n);
-    this.hub.notify(txn.end());
-    return this.store.currentRevision;
+    return this.end(txn);
   }
 
   delete(key: string, end = ''): number {
     const txn = this.store.begin();
     txn.deleteRange(rangeBounds(key, end));
-    this.hub.notify(txn.end());
-    return this.store.currentRevision;
+    return this.end(txn);
   }
 
   compact(revision: number): void {
     this.store.compact(revision);
     while (this.store.compactSlice(1));
+    this.applied();
   }
 
   catchUp(): void {
     while (this.hub.runCatchUp());
+  }
+
+  /** The member gets the state of one that is ahead of it in the same history. */
+  async restore(other: WatchBench): Promise<void> {
+    await installState(other.backend, this.backend, () => {
+      this.store.reload();
+      this.hub.restored();
+    });
+  }
+
+  private end(txn: WriteTxn): number {
+    const set = txn.end();
+    this.applied();
+    this.hub.notify(set);
+    return this.store.currentRevision;
+  }
+
+  private applied(): void {
+    this.backend.setApplied({ index: this.backend.applied.index + 1, term: 1 });
   }
 }

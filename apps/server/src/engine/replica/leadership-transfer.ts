@@ -1,0 +1,45 @@
+import type { Clock } from '../platform/clock.js';
+import type { MemberId } from '../raft/message.js';
+import type { Replica } from './replica.js';
+
+/** How often it is looked whether another member leads. */
+const lookEveryMs = 10;
+
+/** Hands leadership over, and waits until another member has it. */
+export class LeadershipTransfer {
+  constructor(
+    private readonly replica: Replica,
+    private readonly clock: Clock,
+  ) {}
+
+  /** The voter, other than this member, that is furthest in the log and was heard lately; undefined when there is none. */
+  candidate(): MemberId | undefined {
+    const { id, confState, progress } = this.replica.status;
+    let best: { readonly member: MemberId; readonly match: number } | undefined;
+    for (const { member, match, recentActive } of progress) {
+      if (member === id || !recentActive || !confState.voters.includes(member)) continue;
+      if (best === undefined || match > best.match) best = { member, match };
+    }
+    return best?.member;
+  }
+
+  /** Whether leadership may be handed to this member. */
+  isVoter(member: MemberId): boolean {
+    return this.replica.status.confState.voters.includes(member);
+  }
+
+  /** Calls back with true when `to` leads, with false when it does not within `withinMs`. */
+  transfer(to: MemberId, withinMs: number, done: (isDone: boolean) => void): void {
+    if (this.replica.leader === to) return done(true);
+    const until = this.clock.now() + withinMs;
+    let isBegun = this.replica.transferLeadership(to);
+    const look = (): void => {
+      if (this.replica.leader === to) return done(true);
+      if (this.clock.now() >= until) return done(false);
+      // An attempt is given up after an election timeout; this member still leads then, and may try again.
+      if (!isBegun && this.replica.leads) isBegun = this.replica.transferLeadership(to);
+      this.clock.after(lookEveryMs, look);
+    };
+    look();
+  }
+}

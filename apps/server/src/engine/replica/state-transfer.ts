@@ -1,0 +1,123 @@
+import type { Backend } from '../backend/backend.js';
+import type { Clock, Timer } from '../platform/clock.js';
+import type { Disk } from '../platform/disk.js';
+import type { Logger } from '../platform/logger.js';
+import type { ConfState, MemberId } from '../raft/message.js';
+import type { RawNode } from '../raft/raw-node.js';
+import type { LogCut } from './log-cut.js';
+import type { PeerTransport } from './peer-transport.js';
+
+/** After a state has arrived its receiver asks for the entries that follow it; they stay for so long. */
+const holdMs = 30_000;
+
+export interface StateTransferParts {
+  readonly raft: RawNode;
+  readonly backend: Backend;
+  readonly transport: PeerTransport;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly logCut: LogCut;
+  /** A directory of this member, for copies on their way. */
+  readonly spoolDirectory: string;
+  /** The core was told something: a turn is due. */
+  readonly wake: () => void;
+}
+
+/**
+ * Sends the whole state to members that the log cannot bring up to date any more: a copy of the store at a flushed
+ * boundary is written beside it while everything goes on, streamed, and removed.
+ *
+ * Invariant: one state is copied and sent at a time, to one member.
+ */
+export class StateTransfer {
+  private readonly waiting: MemberId[] = [];
+  private isSending = false;
+  private isStopped = false;
+  private holding: Timer | undefined;
+  /** Configurations by the index from which they are in force, ascending; from before the oldest state that can be copied. */
+  private readonly configurations: { readonly index: number; readonly confState: ConfState }[];
+
+  constructor(private readonly parts: StateTransferParts) {
+    const { raft, backend } = parts;
+    this.configurations = [{ index: backend.applied.index, confState: raft.status().confState }];
+  }
+
+  /** A configuration came into force with the entry at `index`. */
+  configured(index: number, confState: ConfState): void {
+    this.configurations.push({ index, confState });
+    const { flushed } = this.parts.backend;
+    while (this.configurations.length > 1 && this.configurations[1].index <= flushed.index) {
+      this.configurations.shift();
+    }
+  }
+
+  /** Removes what a crash left in the spool. */
+  async clearSpool(): Promise<void> {
+    const { disk, spoolDirectory } = this.parts;
+    await disk.makeDirectory(spoolDirectory);
+    for (const name of await disk.list(spoolDirectory)) await disk.remove(`${spoolDirectory}/${name}`);
+  }
+
+  send(to: MemberId): void {
+    this.waiting.push(to);
+    this.sendNext();
+  }
+
+  stop(): void {
+    this.isStopped = true;
+    this.holding?.cancel();
+  }
+
+  private sendNext(): void {
+    if (this.isSending || this.isStopped) return;
+    const to = this.waiting.shift();
+    if (to === undefined) return;
+    this.isSending = true;
+    void this.sendTo(to).then(() => {
+      this.isSending = false;
+      this.sendNext();
+    });
+  }
+
+  private async sendTo(to: MemberId): Promise<void> {
+    const { raft, transport, backend, logger, disk, spoolDirectory, clock, logCut, wake } = this.parts;
+    const path = `${spoolDirectory}/to-${to.toString(16)}`;
+    const began = clock.now();
+    let isWritten = false;
+    try {
+      await disk.makeDirectory(spoolDirectory);
+      // What follows the state must still be in the log when it has arrived.
+      this.hold(backend.applied.index);
+      await backend.flush();
+      const { mark, bytes } = await backend.copyTo(path);
+      isWritten = true;
+      const { term } = raft.status();
+      await transport.sendState(to, term, { ...mark, confState: this.confStateAt(mark.index), path });
+      const tookMs = Math.round(clock.now() - began);
+      logger.info('sent the state to a member', { to: to.toString(16), index: mark.index, bytes, tookMs });
+      if (!this.isStopped) raft.snapshotSent(to, mark);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      logger.warn('the state could not be sent to a member; it is tried again', {
+        to: to.toString(16),
+        reason,
+      });
+      if (!this.isStopped) raft.snapshotSent(to, undefined);
+    }
+    this.holding = clock.after(holdMs, () => logCut.release());
+    if (isWritten) await disk.remove(path).catch(() => undefined);
+    if (!this.isStopped) wake();
+  }
+
+  private hold(index: number): void {
+    this.holding?.cancel();
+    this.parts.logCut.holdAfter(index);
+  }
+
+  private confStateAt(index: number): ConfState {
+    let at = this.configurations.length - 1;
+    while (at > 0 && this.configurations[at].index > index) at--;
+    return this.configurations[at].confState;
+  }
+}

@@ -1,0 +1,33 @@
+import { type TroubleKind } from './network-profile.js';
+
+/** How often each thing has happened between members. */
+export interface NetworkCounts extends Record<TroubleKind, number> {
+  messages: number;
+  losses: number;
+  duplicates: number;
+  slowMessages: number;
+  refusals: number;
+  states: number;
+  brokenStates: number;
+}
+
+export function noNetworkFaults(): NetworkCounts {
+  return {
+    messages: 0,
+    losses: 0,
+    duplicates: 0,
+    slowMessages: 0,
+    refusals: 0,
+    states: 0,
+    brokenStates: 0,
+    pauses: 0,
+    isolations: 0,
+    oneWayCuts: 0,
+    bridges: 0,
+    partitions: 0,
+    clogs: 0,
+    resets: 0,
+    kills: 0,
+    blackouts: 0,
+  };
+}

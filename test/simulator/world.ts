@@ -1,0 +1,199 @@
+import { CommittedLog } from './checks/committed-log.js';
+import { LeaseCheck } from './checks/lease-check.js';
+import { Oracle } from './checks/oracle.js';
+import { RaftCheck } from './checks/raft-check.js';
+import { Connection, type ClientParts } from './clients/connection.js';
+import { KvClient } from './clients/kv-client.js';
+import { LeaseBook, LeaseClient } from './clients/lease-client.js';
+import { WatchClient } from './clients/watch-client.js';
+import { FinalChecks } from './final-checks.js';
+import { Network } from './network/network.js';
+import { noNetworkFaults } from './network/network-counts.js';
+import { Trouble } from './network/trouble.js';
+import { type RunOptions } from './run.js';
+import { electionMs } from './world/engine-settings.js';
+import { Fate } from './world/fate.js';
+import { identities, type Identity } from './world/identity.js';
+import { MachineTrouble } from './world/machine-trouble.js';
+import { Member } from './world/member.js';
+import { drawClusterProfile, drawProfile, type Profile } from './world/profile.js';
+import { Schedule } from './world/schedule.js';
+import { noFaults } from './world/storage-faults.js';
+import { Trace } from './world/trace.js';
+import { Violation } from './world/violation.js';
+
+/** A run that is not over by then hangs. */
+const virtualLimitMs = 900_000;
+
+/** One small world: members, their clients, and everything that goes wrong for them. */
+export class World {
+  readonly trace: Trace;
+  readonly log = new CommittedLog();
+  readonly raftCheck = new RaftCheck(this.log);
+  readonly oracle: Oracle;
+  readonly counts = noFaults();
+  readonly networkCounts = noNetworkFaults();
+  readonly schedule: Schedule;
+  readonly members: readonly Member[];
+  readonly leaseCheck: LeaseCheck;
+  readonly book = new LeaseBook();
+  readonly watchClients: WatchClient[];
+  private readonly fate: Fate;
+  private readonly profile: Profile;
+  private readonly network: Network | undefined;
+  private readonly kvClients: KvClient[];
+  private readonly leaseClients: LeaseClient[];
+  private readonly operator: Connection;
+  private operations = 0;
+
+  constructor(
+    seed: number,
+    private readonly options: RunOptions,
+  ) {
+    const fate = (this.fate = new Fate(seed));
+    const { members: count = 1 } = options;
+    const drawn = count === 1 ? drawProfile(fate) : drawClusterProfile(fate, count);
+    const profile = (this.profile = { ...drawn, ...options.profile });
+    const { log } = this;
+    this.trace = new Trace(options.print);
+    const schedule = (this.schedule = new Schedule(fate, this.trace, profile.shufflesTies));
+    log.compactsByItself = profile.autoCompactionMs > 0;
+    log.term = () => this.raftCheck.term;
+    this.oracle = new Oracle(log, count === 1);
+    this.network = count === 1 ? undefined : this.makeNetwork(count);
+    const all = identities(count);
+    this.members = all.map((identity) => this.makeMember(identity, all));
+    const { network } = profile;
+    this.leaseCheck = new LeaseCheck(schedule, slackOf(profile), electionMs, network.clockDrift);
+    this.leaseCheck.isLenient = count > 1;
+    log.leaseWatcher = this.leaseCheck;
+    const takeOperation = (): boolean => this.operations++ < profile.operations;
+    const { oracle, members } = this;
+    const parts: ClientParts = { fate, schedule, members, log, oracle, takeOperation };
+    const range = (length: number): number[] => Array.from({ length }, (_, at) => at + 1);
+    const around = this.surroundings();
+    this.kvClients = range(profile.kvClients).map((at) => new KvClient(parts, profile, around, at));
+    this.leaseClients = range(profile.leaseClients).map(
+      (at) => new LeaseClient(parts, profile, this.book, this.leaseCheck, 10 + at),
+    );
+    const resume = options.planted?.resumeRevision ?? ((next: number): number => next);
+    this.watchClients = range(profile.watchClients).map(
+      (at) => new WatchClient(parts, profile, 20 + at, resume),
+    );
+    this.operator = new Connection(parts, 30);
+  }
+
+  async play(): Promise<void> {
+    const { members, schedule, profile, network } = this;
+    for (const member of members) {
+      member.onDown = () => this.connectionsBreak(member);
+      member.onServing = () => this.serves();
+      member.start();
+    }
+    this.raftCheck.onLeader = () => this.leaseCheck.disturbed();
+    for (const client of this.clients) client.start();
+    const machines = new MachineTrouble({ ...this, fate: this.fate, profile, operator: this.operator });
+    machines.start();
+    const trouble = this.makeTrouble();
+    trouble?.start();
+    await this.until('the operations are done', () => this.operations > profile.operations);
+    schedule.note('nothing breaks any more');
+    trouble?.stop();
+    if (network !== undefined) network.isCalm = true;
+    for (const member of members) member.calmDown();
+    this.leaseCheck.isLenient = false;
+    this.leaseCheck.disturbed();
+    for (const client of [...this.leaseClients, ...this.watchClients]) client.stop();
+    const ttlMs = profile.leaseTtlSecondsMax * 1000;
+    const isWaiting = (): boolean =>
+      [...this.kvClients, ...this.leaseClients].some((client) => client.isWaiting);
+    await new FinalChecks({ ...this, operator: this.operator, ttlMs, isWaiting }).run();
+  }
+
+  private get clients(): readonly { start(): void; broken(member: Member): void }[] {
+    return [...this.kvClients, ...this.leaseClients, ...this.watchClients];
+  }
+
+  private makeNetwork(count: number): Network {
+    const { fate, schedule, networkCounts: counts, raftCheck } = this;
+    const onSent = (from: number, message: { readonly kind: string; readonly term: number }): void => {
+      try {
+        raftCheck.sent(from, message);
+      } catch (error) {
+        schedule.fail(error);
+      }
+    };
+    return new Network({ fate, schedule, profile: this.profile.network, counts, onSent }, count);
+  }
+
+  private makeMember(identity: Identity, all: readonly Identity[]): Member {
+    const { fate, schedule, profile, network, counts, options, log } = this;
+    const draw = fate.draw('clock', identity.number);
+    const { clockDrift } = profile.network;
+    const clock =
+      all.length === 1
+        ? { offsetMs: 0, rate: 1 }
+        : { offsetMs: draw.below(1_000_000), rate: 1 + clockDrift * (draw.next() - 0.5) };
+    return new Member({
+      fate,
+      schedule,
+      profile,
+      identity,
+      members: all,
+      network,
+      clock,
+      log,
+      counts,
+      planted: options.planted,
+      crashAt: options.crashAt,
+    });
+  }
+
+  private makeTrouble(): Trouble | undefined {
+    const { network, fate, schedule, networkCounts: counts, members, raftCheck } = this;
+    if (network === undefined) return undefined;
+    return new Trouble({
+      fate,
+      schedule,
+      profile: this.profile.network,
+      network,
+      counts,
+      members,
+      leader: () => raftCheck.leader,
+    });
+  }
+
+  private surroundings(): ConstructorParameters<typeof KvClient>[2] {
+    const { log, book } = this;
+    return {
+      get revision() {
+        return log.model.revision;
+      },
+      leases: book.ids,
+      lives: { isAlive: (id, index) => log.isAlive(id, index), ids: book.ids, ttlOf: (id) => book.ttlOf(id) },
+    };
+  }
+
+  private connectionsBreak(member: Member): void {
+    for (const client of this.clients) client.broken(member);
+    this.operator.broken(member);
+    this.leaseCheck.disturbed();
+  }
+
+  private serves(): void {
+    this.leaseCheck.disturbed();
+    for (const client of this.watchClients) client.reconnect();
+  }
+
+  private async until(what: string, isDone: () => boolean): Promise<void> {
+    const isReached = await this.schedule.run(virtualLimitMs, isDone);
+    if (!isReached) throw new Violation('R11', `after ${virtualLimitMs} ms it is not so that ${what}`);
+  }
+}
+
+/** What the disk and the event loop of this world may add to the time of an expiry. */
+function slackOf({ faults, network, members }: Profile): number {
+  const disk = faults.slowEffectChance > 0 ? 6 * faults.slowEffectMs : 0;
+  const stalls = faults.stallChance > 0 ? 10 * faults.stallMs : 0;
+  return 500 + disk + stalls + (members > 1 ? 20 * network.latencyMs : 0);
+}
