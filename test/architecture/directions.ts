@@ -56,7 +56,7 @@ export const directions: readonly Direction[] = [
     mayImport: ['platform', 'raft', 'backend', 'mvcc', 'watch', 'lease', 'auth', 'apply', 'replica'].map(
       (name) => `${engine}/${name}`,
     ),
-    packages: [protocol],
+    packages: [protocol, 'node:crypto'],
   },
   {
     folder: 'apps/server/src/grpc-api',

@@ -13,6 +13,14 @@ export interface Load {
   readonly streamsPerConnection: number;
   readonly warmUpSeconds: number;
   readonly seconds: number;
+  /** So many requests in all, instead of a time. */
+  readonly requests?: number;
+  /** Requests a second of each connection; by default as many as are answered. */
+  readonly perConnection?: number;
+  /** A file for a line per request. */
+  readonly logFile?: string;
+  /** Aborting ends it early; it then rejects. */
+  readonly signal?: AbortSignal;
 }
 
 export interface LoadResult {
@@ -32,29 +40,34 @@ export async function h2load(load: Load): Promise<LoadResult> {
   prefix.writeUInt32BE(load.message.length, 1);
   writeFileSync(body, Buffer.concat([prefix, load.message]));
   try {
-    return parse(
-      await run('h2load', [
-        `-c${load.connections}`,
-        `-m${load.streamsPerConnection}`,
-        `--warm-up-time=${load.warmUpSeconds}`,
-        `-D${load.seconds}`,
-        '-d',
-        body,
-        '-H',
-        'content-type: application/grpc',
-        '-H',
-        'te: trailers',
-        load.url + load.path,
-      ]),
-    );
+    return parse(await run('h2load', flagsOf(load, body), load.signal));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function run(command: string, args: readonly string[]): Promise<string> {
+function flagsOf(load: Load, body: string): string[] {
+  const { requests, perConnection, logFile } = load;
+  const duration = [`--warm-up-time=${load.warmUpSeconds}`, `-D${load.seconds}`];
+  return [
+    `-c${load.connections}`,
+    `-m${load.streamsPerConnection}`,
+    ...(requests === undefined ? duration : [`-n${requests}`]),
+    ...(perConnection === undefined ? [] : [`--rps=${perConnection}`]),
+    ...(logFile === undefined ? [] : [`--log-file=${logFile}`]),
+    '-d',
+    body,
+    '-H',
+    'content-type: application/grpc',
+    '-H',
+    'te: trailers',
+    load.url + load.path,
+  ];
+}
+
+function run(command: string, args: readonly string[], signal: AbortSignal | undefined): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], signal });
     let text = '';
     child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
     child.once('error', reject);

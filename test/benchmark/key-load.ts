@@ -1,7 +1,6 @@
 import { GrpcChannel } from '@conclave/grpc';
 import { etcdserverpb } from '@conclave/protocol';
 import { Chance } from '../compat/chance.js';
-import { type Target } from './target.js';
 
 const keyBytes = 32;
 const valueBytes = 256;
@@ -27,7 +26,7 @@ export class KeyLoad {
   private readonly channels: GrpcChannel[];
   private next = 0;
 
-  constructor(target: Target, connections: number) {
+  constructor(target: { readonly address: string }, connections: number) {
     const [host, port] = target.address.split(':');
     this.channels = Array.from(
       { length: connections },

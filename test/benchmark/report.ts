@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
+import { type Limit } from './cluster/limit.js';
 import { type MillionKeyFigures } from './million-keys.js';
 import { type PutProfile } from './profile.js';
 import { type Comparison, median } from './rounds.js';
@@ -40,6 +41,17 @@ export function comparisonTable(comparisons: readonly Comparison[]): string {
     note,
   ]);
   return table(['what', 'conclave', 'etcd', 'ratio', 'floor', 'note'], rows);
+}
+
+/** Figures of ours alone, with the most that they may be. */
+export function limitTable(limits: readonly Limit[]): string {
+  const rows = limits.map(({ name, unit, value, atMost, note }) => [
+    `${name} (${unit})`,
+    value >= 100 ? thousands(value) : String(Number(value.toFixed(1))),
+    atMost === undefined ? '' : `${thousands(atMost)} ${value <= atMost ? 'met' : 'MISSED'}`,
+    note,
+  ]);
+  return table(['three members', 'conclave', 'at most', 'note'], rows);
 }
 
 export function millionKeyTable(figures: Readonly<Record<TargetName, MillionKeyFigures>>): string {

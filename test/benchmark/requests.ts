@@ -78,7 +78,7 @@ async function compareShape(
   const requests: Record<TargetName, number> = { conclave: 0, etcd: 0 };
   const measure = async (target: Target): Promise<number> => {
     const before = (await target.metric(fsyncCount)) ?? 0;
-    const result = await h2load(loadOf(target, shape, effort));
+    const result = await h2load({ ...loadOf(shape, effort), url: target.url });
     if (result.failed > 0)
       throw new Error(`${shape.name} on ${target.name}: ${result.failed} requests failed`);
     syncs[target.name] += ((await target.metric(fsyncCount)) ?? 0) - before;
@@ -96,9 +96,8 @@ async function compareShape(
   );
 }
 
-function loadOf(target: Target, shape: Shape, effort: Effort): Load {
+function loadOf(shape: Omit<Shape, 'name'>, effort: Effort): Omit<Load, 'url'> {
   return {
-    url: target.url,
     path: `/etcdserverpb.KV/${shape.path}`,
     message: shape.message,
     connections: shape.connections,
@@ -108,13 +107,12 @@ function loadOf(target: Target, shape: Shape, effort: Effort): Load {
   };
 }
 
-/** The put load for the profiler. */
-export function putLoad(
-  connections: number,
-  streamsPerConnection: number,
-  effort: Effort,
-): Omit<Load, 'url'> {
-  const { warmUpSeconds, seconds } = effort;
-  const path = '/etcdserverpb.KV/Put';
-  return { path, message: putMessage, connections, streamsPerConnection, warmUpSeconds, seconds };
+/** Puts of 256 bytes, for loads elsewhere. */
+export function putLoad(connections: number, streams: number, effort: Effort): Omit<Load, 'url'> {
+  return loadOf({ path: 'Put', message: putMessage, connections, streams }, effort);
+}
+
+/** Linearizable ranges of the key that `putLoad` puts. */
+export function rangeLoad(connections: number, streams: number, effort: Effort): Omit<Load, 'url'> {
+  return loadOf({ path: 'Range', message: rangeMessage, connections, streams }, effort);
 }

@@ -1,4 +1,4 @@
-import type { Target, TargetName } from './target.js';
+import type { TargetName } from './target.js';
 
 /** One figure per target, measured in rounds that alternate between the targets so that drift hits both alike. */
 export interface Comparison {
@@ -21,11 +21,11 @@ export function median(values: readonly number[]): number {
 }
 
 /** Runs `measure` on each target in turn, `rounds` times, and compares the medians. */
-export async function compare(
+export async function compare<T>(
   about: { readonly name: string; readonly unit: string; readonly floor?: number },
-  targets: Readonly<Record<TargetName, Target>>,
+  targets: Readonly<Record<TargetName, T>>,
   rounds: number,
-  measure: (target: Target) => Promise<number>,
+  measure: (target: T) => Promise<number>,
   note: () => Promise<string> | string = () => '',
 ): Promise<Comparison> {
   const figures: Record<TargetName, number[]> = { conclave: [], etcd: [] };

@@ -27,6 +27,8 @@ export interface ClusterPlace {
   readonly state: 'new' | 'existing';
   readonly clientPort: number;
   readonly peerPort: number;
+  /** The port at which the others reach it, when something stands in front of `peerPort`, which is the default. */
+  readonly advertisedPeerPort?: number;
 }
 
 export interface MemberProcessOptions {
@@ -78,6 +80,12 @@ export class MemberProcess {
 
   get peerUrl(): string {
     return `${this.options.peerScheme ?? 'http'}://127.0.0.1:${this.peerPort}`;
+  }
+
+  /** The peer URL that the others know. */
+  get advertisedPeerUrl(): string {
+    const port = this.options.place?.advertisedPeerPort ?? this.peerPort;
+    return `${this.options.peerScheme ?? 'http'}://127.0.0.1:${port}`;
   }
 
   get name(): string {
@@ -180,7 +188,7 @@ export class MemberProcess {
   }
 
   private flags(): string[] {
-    const { peerUrl, name } = this;
+    const { peerUrl, advertisedPeerUrl, name } = this;
     const { place } = this.options;
     return [
       `--name=${name}`,
@@ -188,8 +196,8 @@ export class MemberProcess {
       `--listen-client-urls=${this.url}`,
       `--advertise-client-urls=${this.url}`,
       `--listen-peer-urls=${peerUrl}`,
-      `--initial-advertise-peer-urls=${peerUrl}`,
-      `--initial-cluster=${place?.initialCluster ?? `${name}=${peerUrl}`}`,
+      `--initial-advertise-peer-urls=${advertisedPeerUrl}`,
+      `--initial-cluster=${place?.initialCluster ?? `${name}=${advertisedPeerUrl}`}`,
       `--initial-cluster-state=${place?.state ?? 'new'}`,
     ];
   }

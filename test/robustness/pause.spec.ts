@@ -24,7 +24,7 @@ afterEach(async () => {
 async function renew(client: MemberClient, isOver: () => boolean): Promise<number[]> {
   const answers: number[] = [];
   while (!isOver()) {
-    answers.push(await client.keepAlive(renewedLease));
+    answers.push(Number((await client.keepAlive(renewedLease)).TTL));
     await delay(1_000);
   }
   return answers;

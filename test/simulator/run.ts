@@ -36,6 +36,9 @@ export interface RunResult {
   readonly faults: FaultCounts;
   readonly network: NetworkCounts;
   readonly virtualMs: number;
+  /** Calls of clients whose answers a checker judged that knows nothing else. */
+  readonly witnessed: number;
+  readonly isUndecided: boolean;
   readonly violation: Violation | undefined;
   /** The last lines of the trace. */
   readonly tail: readonly string[];
@@ -67,6 +70,8 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     faults: counts,
     network: networkCounts,
     virtualMs: schedule.now,
+    witnessed: world.history.length,
+    isUndecided: world.isUndecided,
     violation,
     tail: trace.last,
   };

@@ -6,6 +6,8 @@ import { Connection, type ClientParts } from './clients/connection.js';
 import { KvClient } from './clients/kv-client.js';
 import { LeaseBook, LeaseClient } from './clients/lease-client.js';
 import { WatchClient } from './clients/watch-client.js';
+import { WitnessClient } from './clients/witness-client.js';
+import { judgeStore, type StoreCall } from '../linearizability/store-checker.js';
 import { FinalChecks } from './final-checks.js';
 import { Network } from './network/network.js';
 import { noNetworkFaults } from './network/network-counts.js';
@@ -38,11 +40,16 @@ export class World {
   readonly leaseCheck: LeaseCheck;
   readonly book = new LeaseBook();
   readonly watchClients: WatchClient[];
+  /** What the witnesses saw. */
+  readonly history: StoreCall[] = [];
+  /** The search could not decide within its budget whether that is linearizable. */
+  isUndecided = false;
   private readonly fate: Fate;
   private readonly profile: Profile;
   private readonly network: Network | undefined;
   private readonly kvClients: KvClient[];
   private readonly leaseClients: LeaseClient[];
+  private readonly witnesses: WitnessClient[];
   private readonly operator: Connection;
   private operations = 0;
 
@@ -80,6 +87,10 @@ export class World {
     this.watchClients = range(profile.watchClients).map(
       (at) => new WatchClient(parts, profile, 20 + at, resume),
     );
+    const isWide = fate.chance(0.5, 'wide witnesses', 0, 0);
+    this.witnesses = range(count === 1 ? 0 : 3).map(
+      (at) => new WitnessClient(parts, profile.thinkMs, 40 + at, isWide, this.history),
+    );
     this.operator = new Connection(parts, 30);
   }
 
@@ -106,12 +117,25 @@ export class World {
     for (const client of [...this.leaseClients, ...this.watchClients]) client.stop();
     const ttlMs = profile.leaseTtlSecondsMax * 1000;
     const isWaiting = (): boolean =>
-      [...this.kvClients, ...this.leaseClients].some((client) => client.isWaiting);
+      [...this.kvClients, ...this.leaseClients, ...this.witnesses].some((client) => client.isWaiting);
     await new FinalChecks({ ...this, operator: this.operator, ttlMs, isWaiting }).run();
+    this.hearWitnesses();
+  }
+
+  /** K1 once more, by nothing but what clients saw. */
+  private hearWitnesses(): void {
+    const { verdict, ordered, stuck } = judgeStore(this.history);
+    this.isUndecided = verdict === 'undecided';
+    if (verdict !== 'violated') return;
+    const calls = stuck.map((call) => JSON.stringify(call)).join('\n  ');
+    throw new Violation(
+      'K1',
+      `no order explains the answers; ${ordered} calls have a place, then one of\n  ${calls}`,
+    );
   }
 
   private get clients(): readonly { start(): void; broken(member: Member): void }[] {
-    return [...this.kvClients, ...this.leaseClients, ...this.watchClients];
+    return [...this.kvClients, ...this.leaseClients, ...this.watchClients, ...this.witnesses];
   }
 
   private makeNetwork(count: number): Network {

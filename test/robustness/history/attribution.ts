@@ -1,3 +1,4 @@
+import { LeaseTerms } from './lease-terms.js';
 import { type History, type Operation, type SeenEvent, valueOf } from './operation.js';
 import { deletion, describeEvent, isSameEvent, type StoreModel } from './store-model.js';
 
@@ -15,7 +16,7 @@ export class Attribution {
    */
   private readonly removals = new Map<number, Operation[]>();
   private readonly unknownDeletes = new Map<string, Operation[]>();
-  private readonly grants = new Map<bigint, Operation>();
+  private readonly leases: LeaseTerms;
   private readonly unknownRevocations = new Map<bigint, Operation>();
 
   constructor(
@@ -24,7 +25,10 @@ export class Attribution {
     private readonly report: (violation: string) => void,
   ) {
     this.byId = new Map(history.operations.map((operation) => [operation.id, operation]));
+    this.leases = new LeaseTerms(history.operations);
     for (const operation of history.operations) this.index(operation);
+    // Whichever was called first can have taken place at the most revisions.
+    for (const deletes of this.unknownDeletes.values()) deletes.sort((a, b) => a.calledAt - b.calledAt);
   }
 
   /** Judges the events of one revision against the model, which stands at the revision before. */
@@ -42,7 +46,6 @@ export class Attribution {
 
   private index(operation: Operation): void {
     const { request, outcome } = operation;
-    if (request.kind === 'grant' && outcome.kind !== 'failed') this.grants.set(request.lease, operation);
     if (request.kind !== 'delete' && request.kind !== 'revoke') return;
     if (outcome.kind === 'done') {
       if (request.kind === 'delete' && outcome.deleted === 0) return;
@@ -75,8 +78,7 @@ export class Attribution {
     events: readonly SeenEvent[],
   ): Operation | 'expiry' | undefined {
     if (lease === 0n) return this.unknownDeletes.get(events[0].key)?.shift();
-    const grant = this.grants.get(lease);
-    if (grant === undefined || grant.request.kind !== 'grant') return undefined;
+    if (this.leases.grantOf(lease) === undefined) return undefined;
     const unknown = this.unknownRevocations.get(lease);
     if (unknown !== undefined) return unknown;
     this.compare(
@@ -84,12 +86,8 @@ export class Attribution {
       this.model.attachedTo(lease).map((key) => deletion(key, revision)),
       events,
     );
-    const age = (this.history.arrivalMs.get(revision) ?? Infinity) - grant.sentMs;
-    if (age < grant.request.ttlSeconds * 1_000) {
-      this.report(
-        `lease ${lease} expired ${age} ms after it was asked for, of ${grant.request.ttlSeconds} s`,
-      );
-    }
+    const early = this.leases.earliestEnd(lease) - (this.history.arrivalMs.get(revision) ?? Infinity);
+    if (early > 0) this.report(`lease ${lease} expired at revision ${revision}, ${early} ms early`);
     return 'expiry';
   }
 
@@ -127,6 +125,7 @@ export class Attribution {
         return model.attachedTo(request.lease).map((key) => deletion(key, revision));
       case 'read':
       case 'grant':
+      case 'renew':
         return [];
     }
   }

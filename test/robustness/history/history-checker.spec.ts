@@ -44,7 +44,9 @@ function goodHistory(): Draft {
   const operations: Operation[] = [];
   const called = (id: string, request: Request, outcome: Outcome): void => {
     const calledAt = operations.length * 2;
-    operations.push({ id, request, calledAt, answeredAt: calledAt + 1, sentMs: calledAt * 1_000, outcome });
+    const sentMs = calledAt * 1_000;
+    const answeredMs = sentMs + 1_000;
+    operations.push({ id, request, calledAt, answeredAt: calledAt + 1, sentMs, answeredMs, outcome });
   };
   const put = (key: string, lease = 0n): Request => ({ kind: 'put', key, lease, padding: 0 });
   const first = written('a', 'one', 2, 2, 1);
@@ -68,6 +70,8 @@ function goodHistory(): Draft {
   called('refused', put('e', 9n), { kind: 'failed', reason: 'there is no such lease' });
   called('grant2', { kind: 'grant', lease: 8n, ttlSeconds: 2 }, done(8));
   called('leased2', put('f', 8n), done(9));
+  called('local', { kind: 'read', key: 'a', isLocal: true }, done(2, { found: found(first) }));
+  called('renewed', { kind: 'renew', lease: 8n }, done(3, { ttlSeconds: 2 }));
   const log = [
     first,
     written('b', 'batch', 3, 3, 1),
@@ -81,7 +85,7 @@ function goodHistory(): Draft {
     deletion('f', 10),
   ];
   const snapshot = [swapped, log[1], log[2], log[4]].map(found);
-  const arrivalMs = new Map([[10, 26_000 + 2_000]]);
+  const arrivalMs = new Map([[10, 32_000 + 2_000]]);
   return { operations, log, watched: log.filter(({ key }) => key !== 'a'), snapshot, arrivalMs };
 }
 
@@ -133,7 +137,29 @@ const spoiled: readonly (readonly [string, RegExp, (draft: Draft) => void])[] = 
   ['two transactions are one', /mixes the writes/, (d) => (d.log[2] = written('c', 'never', 3, 3, 1))],
   ['a key vanishes', /nobody asked/, (d) => d.log.push(deletion('c', 11))],
   ['a deletion removes another key', /revision 7 should have/, (d) => (d.log[6] = deletion('c', 7))],
-  ['a lease ends early', /lease 8 expired/, (d) => d.arrivalMs.set(10, 27_999)],
+  ['a lease ends early', /lease 8 expired/, (d) => d.arrivalMs.set(10, 33_999)],
+  [
+    'a lease is said to be gone before it may end',
+    /renewed was told that lease 8 is gone/,
+    (d) => {
+      change(d, 'renewed', { outcome: done(3, { ttlSeconds: 0 }), answeredMs: 27_999 });
+    },
+  ],
+  [
+    'a lease is renewed that had been revoked',
+    /renewed renewed lease 7, which revoke/,
+    (d) => change(d, 'renewed', { request: { kind: 'renew', lease: 7n } }),
+  ],
+  [
+    'a follower tells what was never committed',
+    /^local read/,
+    (d) => change(d, 'local', { outcome: done(2, { found: found(d.log[3]) }) }),
+  ],
+  [
+    'a follower tells of a revision that is lost',
+    /^read has revision 3, although batch had been answered at 11/,
+    (d) => change(d, 'batch', { request: { kind: 'read', key: 'z', isLocal: true }, outcome: done(11) }),
+  ],
   [
     'a revoked lease keeps its key',
     /keys of it are still there/,

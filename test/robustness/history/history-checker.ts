@@ -1,4 +1,5 @@
 import { Attribution } from './attribution.js';
+import { LeaseTerms } from './lease-terms.js';
 import { type History, type Operation, type SeenEvent, type Snapshot, type WatchLog } from './operation.js';
 import { describeEvent, describeKey, isSameEvent, isSameKey, StoreModel } from './store-model.js';
 
@@ -25,6 +26,7 @@ export function checkHistory(history: History): string[] {
   }
   for (const operation of history.operations) checkAnswer(operation, attribution, model, report);
   checkOrder(history.operations, attribution, report);
+  checkLeases(history.operations, report);
   for (const watch of history.watches) checkWatch(watch, history.log, report);
   for (const snapshot of history.snapshots) checkSnapshot(snapshot, model, report);
   return violations;
@@ -90,7 +92,16 @@ function checkAnswer(
         );
       return;
     case 'grant':
+    case 'renew':
       return;
+  }
+}
+
+function checkLeases(operations: readonly Operation[], report: Report): void {
+  const terms = new LeaseTerms(operations);
+  for (const operation of operations) {
+    const violation = terms.violationOf(operation);
+    if (violation !== undefined) report(violation);
   }
 }
 
@@ -103,14 +114,17 @@ function checkFound({ id, outcome }: Operation, key: string, model: StoreModel, 
   );
 }
 
-/** What was answered before a call lies at or before the revision of the call; before, when it writes. */
+/**
+ * What was answered before a call lies at or before the revision of the call; before, when it writes. What a member tells
+ * of its own knowledge may be older, but counts as answered: what is read there must have been committed.
+ */
 function checkOrder(operations: readonly Operation[], attribution: Attribution, report: Report): void {
   const answers = operations
     .filter(({ outcome }) => outcome.kind === 'done')
     .sort((a, b) => a.answeredAt - b.answeredAt);
   const calls = [...operations].sort((a, b) => a.calledAt - b.calledAt);
   let [next, reached, by] = [0, 0, ''];
-  for (const { id, calledAt, outcome } of calls) {
+  for (const { id, calledAt, request, outcome } of calls) {
     for (; next < answers.length && answers[next].answeredAt < calledAt; next++) {
       const answer = answers[next];
       if (answer.outcome.kind !== 'done' || answer.outcome.revision <= reached) continue;
@@ -118,7 +132,8 @@ function checkOrder(operations: readonly Operation[], attribution: Attribution, 
     }
     const made = attribution.revisionOf.get(id);
     const revision = made ?? (outcome.kind === 'done' ? outcome.revision : undefined);
-    if (revision === undefined) continue;
+    if (revision === undefined || request.kind === 'renew') continue;
+    if (request.kind === 'read' && request.isLocal === true) continue;
     if (made === undefined ? revision < reached : revision <= reached)
       report(
         `${id} has revision ${revision}, although ${by} had been answered at ${reached} before it was called`,

@@ -7,8 +7,10 @@ export type Request =
   | { readonly kind: 'batch'; readonly puts: readonly string[]; readonly remove: string | undefined }
   /** Puts if the key's last change is still `expected` (0: there is no key), else reads it. */
   | { readonly kind: 'swap'; readonly key: string; readonly expected: number }
-  | { readonly kind: 'read'; readonly key: string }
+  /** `isLocal`: as the member that is asked knows it, which may be long past. */
+  | { readonly kind: 'read'; readonly key: string; readonly isLocal?: boolean }
   | { readonly kind: 'grant'; readonly lease: bigint; readonly ttlSeconds: number }
+  | { readonly kind: 'renew'; readonly lease: bigint }
   | { readonly kind: 'revoke'; readonly lease: bigint };
 
 /** A value as the checker needs it: the id of the operation that wrote it and its length in bytes. */
@@ -35,6 +37,8 @@ export type Outcome =
       readonly succeeded?: boolean;
       /** For deletes: how many keys were removed. */
       readonly deleted?: number;
+      /** For renewals: the seconds that the lease has from now on; 0: there is no such lease. */
+      readonly ttlSeconds?: number;
       /** For reads and for swaps that did not succeed. */
       readonly found?: FoundKey | undefined;
     }
@@ -51,6 +55,8 @@ export interface Operation {
   readonly answeredAt: number;
   /** When it was sent, on the monotonic clock of the clients. */
   readonly sentMs: number;
+  /** When it was answered or given up, on the same clock. */
+  readonly answeredMs: number;
   readonly outcome: Outcome;
 }
 

@@ -10,12 +10,25 @@ interface Codec<T> {
 /** From the first key to the last. */
 export const everything = { key: Buffer.from([0]), range_end: Buffer.from([0]) };
 
+/** How long a client waits for an answer and for a connection. */
+export interface Patience {
+  readonly callMs: number;
+  readonly connectMs: number;
+}
+
+/** Of a member alone every answer is due. */
+const long: Patience = { callMs: 20_000, connectMs: 5_000 };
+
 /** Just above the transport: no retries, no reconnecting, nothing hidden. One connection to one member. */
 export class MemberClient {
   readonly channel: GrpcChannel;
 
-  constructor(port: number) {
-    this.channel = new GrpcChannel({ target: { host: '127.0.0.1', port } });
+  constructor(
+    port: number,
+    private readonly patience = long,
+  ) {
+    const target = { host: '127.0.0.1', port };
+    this.channel = new GrpcChannel({ target, connectTimeoutMs: patience.connectMs });
   }
 
   async call<Req, Res>(
@@ -23,7 +36,7 @@ export class MemberClient {
     request: Req,
     requestCodec: Codec<Req>,
     responseCodec: Codec<Res>,
-    timeoutMs = 20_000,
+    timeoutMs = this.patience.callMs,
   ): Promise<Res> {
     const bytes = requestCodec.encode(request).finish();
     const { message } = await this.channel.unary(`/etcdserverpb.${method}`, bytes, { timeoutMs });
@@ -98,12 +111,13 @@ export class MemberClient {
     return Number(TTL);
   }
 
-  /** Renews a lease once. Gives its new TTL in seconds; 0 when there is no such lease. */
-  keepAlive(ID: bigint): Promise<number> {
+  /** Renews a lease once. Its new TTL in seconds is 0 when there is no such lease. */
+  keepAlive(ID: bigint): Promise<etcdserverpb.LeaseKeepAliveResponse> {
     return new Promise((resolve, reject) => {
-      const stream = this.channel.stream('/etcdserverpb.Lease/LeaseKeepAlive');
+      const timeoutMs = this.patience.callMs;
+      const stream = this.channel.stream('/etcdserverpb.Lease/LeaseKeepAlive', { timeoutMs });
       stream.onMessage = (message) => {
-        resolve(Number(etcdserverpb.LeaseKeepAliveResponse.decode(message).TTL));
+        resolve(etcdserverpb.LeaseKeepAliveResponse.decode(message));
         stream.cancel();
       };
       stream.onEnd = (error) => reject(error ?? new Error('the stream ended without an answer'));
@@ -120,6 +134,10 @@ export class MemberClient {
       etcdserverpb.AlarmResponse,
     );
     return alarms.map(({ alarm }) => alarm);
+  }
+
+  status(): Promise<etcdserverpb.StatusResponse> {
+    return this.call('Maintenance/Status', {}, etcdserverpb.StatusRequest, etcdserverpb.StatusResponse);
   }
 
   close(): Promise<void> {

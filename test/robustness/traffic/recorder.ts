@@ -31,7 +31,8 @@ export class Recorder {
     const calledAt = ++this.place;
     const sentMs = performance.now();
     const outcome = await call().catch(outcomeOf);
-    this.operations.push({ id, request, calledAt, answeredAt: ++this.place, sentMs, outcome });
+    const answeredMs = performance.now();
+    this.operations.push({ id, request, calledAt, answeredAt: ++this.place, sentMs, answeredMs, outcome });
     if (outcome.kind === 'done') this.countAcknowledged();
     return outcome;
   }

@@ -2,9 +2,10 @@ import { Chance } from '../../compat/chance.js';
 import { checkHistory } from '../history/history-checker.js';
 import { type History, type Outcome, type Request } from '../history/operation.js';
 import { Inspection } from './inspection.js';
-import { everything, MemberClient } from './member-client.js';
+import { MemberClient } from './member-client.js';
 import { Recorder } from './recorder.js';
-import { Watcher } from './watcher.js';
+import { type Watcher } from './watcher.js';
+import { createWatchers } from './watchers.js';
 import { delay, within } from './within.js';
 import { leasedKeys, perform, plainKeys, Writer } from './writer.js';
 
@@ -139,17 +140,4 @@ export class Traffic {
   private async allReached(revision: number): Promise<void> {
     await Promise.all(this.watchers.map((watcher) => watcher.until(revision)));
   }
-}
-
-function createWatchers(recorder: Recorder): Watcher[] {
-  const onRevision = (revision: number): void => recorder.arrived(revision);
-  const plain = { key: Buffer.from('plain/'), range_end: Buffer.from('plain0') };
-  const isPlain = (key: string): boolean => key.startsWith('plain/');
-  const single = { key: Buffer.from(leasedKeys[0]), range_end: Buffer.alloc(0) };
-  return [
-    new Watcher({ name: 'everything', ...everything, matches: () => true, onRevision }),
-    new Watcher({ name: 'prefix', ...plain, matches: isPlain }),
-    new Watcher({ name: 'progress', ...plain, matches: isPlain, trustsProgress: true }),
-    new Watcher({ name: 'one key', ...single, matches: (key) => key === leasedKeys[0] }),
-  ];
 }

@@ -3,6 +3,7 @@ import { type Chance } from '../../compat/chance.js';
 import { type FoundKey, type Outcome, type Request, valueOf } from '../history/operation.js';
 import { foundKey, type MemberClient, revisionOf } from './member-client.js';
 import { type Recorder } from './recorder.js';
+import { delay } from './within.js';
 
 export const plainKeys = ['plain/a', 'plain/b', 'plain/c', 'plain/d'];
 export const leasedKeys = ['leased/a', 'leased/b', 'leased/c', 'leased/d'];
@@ -16,6 +17,10 @@ export interface WriterOptions {
   readonly recorder: Recorder;
   /** Leases of this writer are `firstLease`, `firstLease + 1n`, … */
   readonly firstLease: bigint;
+  /** The longest pause between two operations, ms. None by default. */
+  readonly pauseMsMax?: number;
+  /** How many of a hundred reads are content with what the member that is asked knows. None by default. */
+  readonly localReads?: number;
 }
 
 /** One client that calls one operation after the other: all kinds, over a few keys that all writers have in common. */
@@ -30,10 +35,12 @@ export class Writer {
   /** Writes until `isOver` says so or the connection is lost or closed. */
   async write(client: MemberClient, isOver: () => boolean): Promise<void> {
     await client.channel.connect().catch(() => undefined);
+    const { pauseMsMax = 0, chance } = this.options;
     while (!isOver() && client.channel.state === 'ready') {
       const outcome = await this.step(client);
       // After this the lease may or may not exist: leave it alone.
-      if (outcome.kind !== 'done') this.lease = 0n;
+      if (outcome.kind !== 'done' || outcome.ttlSeconds === 0) this.lease = 0n;
+      if (pauseMsMax > 0) await delay(chance.below(pauseMsMax));
     }
   }
 
@@ -45,8 +52,15 @@ export class Writer {
     if (draw < 50) return this.run(client, { kind: 'delete', key: chance.pick(plainKeys) });
     if (draw < 65) return this.batch(client);
     if (draw < 80) return this.swap(client);
-    if (draw < 92) return this.run(client, { kind: 'read', key: chance.pick(allKeys) });
-    return this.lease === 0n ? this.grant(client) : this.revoke(client);
+    if (draw < 92) return this.read(client);
+    if (this.lease === 0n) return this.grant(client);
+    return chance.chance(0.7) ? this.run(client, { kind: 'renew', lease: this.lease }) : this.revoke(client);
+  }
+
+  private read(client: MemberClient): Promise<Outcome> {
+    const { chance, localReads = 0 } = this.options;
+    const isLocal = chance.below(100) < localReads;
+    return this.run(client, { kind: 'read', key: chance.pick(allKeys), isLocal });
   }
 
   private put(client: MemberClient): Promise<Outcome> {
@@ -113,11 +127,16 @@ export async function perform(client: MemberClient, id: string, request: Request
     case 'swap':
       return swap(client, id, request.key, request.expected);
     case 'read': {
-      const response = await client.range({ key: Buffer.from(request.key) });
+      const serializable = request.isLocal === true;
+      const response = await client.range({ key: Buffer.from(request.key), serializable });
       return { ...done(response), found: firstOf(response.kvs) };
     }
     case 'grant':
       return done(await client.grant(request.lease, request.ttlSeconds));
+    case 'renew': {
+      const response = await client.keepAlive(request.lease);
+      return { ...done(response), ttlSeconds: Number(response.TTL) };
+    }
     case 'revoke':
       return done(await client.revoke(request.lease));
   }

@@ -38,6 +38,10 @@ export class RaftCheck {
   private readonly votes = new Map<string, bigint>();
   private readonly terms = new Map<number, number>();
   private readonly known = new Map<string, KnownEntry>();
+  /** The terms of the entries that the leader of `term` has sent, by index. */
+  private readonly sentTerms = new Map<number, number>();
+  /** The highest commit index that anybody has told. */
+  private commit = 0;
 
   constructor(private readonly log: CommittedLog) {}
 
@@ -54,10 +58,12 @@ export class RaftCheck {
     switch (raft.kind) {
       case 'heartbeat':
         this.claims(from, raft.term);
+        this.commits(from, raft.term, raft.commit);
         break;
       case 'append':
         this.claims(from, raft.term);
         this.appends(raft);
+        this.commits(from, raft.term, raft.commit);
         break;
       case 'vote':
         this.votesFor(from, raft.term, raft.from);
@@ -88,6 +94,7 @@ export class RaftCheck {
     if (term < this.term) return;
     this.term = term;
     this.leader = member;
+    this.sentTerms.clear();
     this.onLeader?.();
   }
 
@@ -107,7 +114,24 @@ export class RaftCheck {
       this.checkMatching(entry, before);
       this.checkComplete(entry, term);
       before = entry.term;
+      if (term === this.term) this.sentTerms.set(entry.index, entry.term);
     }
+  }
+
+  /**
+   * Raft 5.4.2: a leader commits entries of earlier terms only with one of its own. Who has led meanwhile may know of a
+   * commit that it told nobody; all others know only what was told.
+   */
+  private commits(leader: number, term: number, commit: number): void {
+    if (commit <= Math.max(this.commit, this.log.last)) return;
+    this.commit = commit;
+    const entryTerm = this.sentTerms.get(commit);
+    if (term !== this.term || entryTerm === undefined || entryTerm === term) return;
+    for (let led = entryTerm; led < term; led++) if (this.leaders.get(led) === leader) return;
+    throw new Violation(
+      'R4',
+      `the leader of term ${term} commits entry ${commit} of term ${entryTerm} by counting`,
+    );
   }
 
   /** R3: an index and a term name one entry, and all entries before it. */

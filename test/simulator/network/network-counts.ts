@@ -22,6 +22,7 @@ export function noNetworkFaults(): NetworkCounts {
     brokenStates: 0,
     pauses: 0,
     isolations: 0,
+    refusedMembers: 0,
     oneWayCuts: 0,
     bridges: 0,
     partitions: 0,

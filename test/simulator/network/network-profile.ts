@@ -8,6 +8,8 @@ export type TroubleKind =
   | 'isolations'
   /** One direction of one link, or all that one member sends or hears, is lost. */
   | 'oneWayCuts'
+  /** A member is cut off by something that refuses connections to it, as a firewall does: the others know at once. */
+  | 'refusedMembers'
   /** Two halves that share one member. */
   | 'bridges'
   /** Two halves. */
@@ -24,6 +26,7 @@ export type TroubleKind =
 export const troubleKinds: readonly TroubleKind[] = [
   'pauses',
   'isolations',
+  'refusedMembers',
   'oneWayCuts',
   'bridges',
   'partitions',

@@ -133,6 +133,16 @@ export class Network {
     );
   }
 
+  /** Something on the way refuses connections, though the member is there. */
+  reject(from: number, to: number): void {
+    this.breakConnection(from, to);
+    this.later('rejection', from, to, `connections of ${from} to ${to} are refused`, () => {
+      const endpoint = this.endpoints.get(from);
+      endpoint?.sendFailed(to);
+      endpoint?.unreachable(to);
+    });
+  }
+
   private breakConnection(from: number, to: number): void {
     const link = this.link(from, to);
     link.connection++;

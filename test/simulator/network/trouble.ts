@@ -86,6 +86,9 @@ export class Trouble {
         return () => troubled.resume();
       case 'isolations':
         return this.separate([member], others);
+      case 'refusedMembers':
+        for (const other of others) network.reject(other, member);
+        return this.separate([member], others);
       case 'oneWayCuts': {
         const targets = draw.chance(0.5) ? others : [draw.pick(others)];
         const sends = draw.chance(0.5);

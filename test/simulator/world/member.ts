@@ -1,7 +1,6 @@
 import { createEngine, type Engine } from '../../../apps/server/src/engine/engine.js';
 import { type EnginePlatform } from '../../../apps/server/src/engine/engine-storage.js';
 import { type Backend } from '../../../apps/server/src/engine/backend/backend.js';
-import { type Random } from '../../../apps/server/src/engine/platform/random.js';
 import { SimulatedDisk, type DiskEffect } from '../../../apps/server/src/engine/platform/simulated-disk.js';
 import { DiskModel } from '../../../apps/server/src/engine/platform/simulated-disk-model.js';
 import { NoPeers, type PeerTransport } from '../../../apps/server/src/engine/replica/peer-transport.js';
@@ -12,6 +11,7 @@ import { SimulatedTransport } from '../network/simulated-transport.js';
 import { type PlantedBug } from '../planted/planted-bug.js';
 import { spoolDirectory } from '../network/state-transfer.js';
 import { engineOptions } from './engine-settings.js';
+import { watchBoot } from './boot.js';
 import { type Fate } from './fate.js';
 import { Gate } from './gate.js';
 import { numberOf, type Identity } from './identity.js';
@@ -21,7 +21,7 @@ import { silentLogger, silentMeter } from './silence.js';
 import { type ClockError, SimulatedClock } from './simulated-clock.js';
 import { SimulatedStore, type StoreOwner } from './simulated-store.js';
 import { isNoSpace, StorageFaults, type FaultCounts } from './storage-faults.js';
-import { Violation } from './violation.js';
+import { gaveUp, Violation } from './violation.js';
 
 /** What a member is built into. */
 export interface MemberParts {
@@ -78,7 +78,9 @@ export class Member {
     this.place = (parts.identity.number - 1) << 16;
     this.store = new SimulatedStore(parts, this.place, this.prefix);
     this.log = new MemberLog(parts.log, () => this.store.applied);
-    this.faults = new StorageFaults(parts.fate, parts.profile.faults, parts.counts);
+    const { profile, identity } = parts;
+    const grayMs = profile.grayMember === identity.number ? profile.grayMs : 0;
+    this.faults = new StorageFaults(parts.fate, parts.profile.faults, parts.counts, grayMs);
     this.crashAt = parts.crashAt ?? this.nextCrash(false);
   }
 
@@ -109,7 +111,7 @@ export class Member {
   /** SIGCONT. */
   resume(): void {
     if (this.process?.gate.isStopped !== true) return;
-    this.parts.schedule.note(`${this.name} goes on`);
+    this.parts.schedule.note(`${this.prefix}process ${this.processes} goes on`);
     this.process.gate.resume();
   }
 
@@ -126,7 +128,7 @@ export class Member {
     const { parts } = this;
     const { schedule, fate } = parts;
     const number = this.place + ++this.processes;
-    schedule.note(`${this.name} starts`);
+    schedule.note(`${this.prefix}process ${this.processes} starts`);
     const gate = new Gate(schedule);
     const clock = new SimulatedClock(
       schedule,
@@ -180,7 +182,7 @@ export class Member {
     const { fate, schedule, planted } = parts;
     this.process = undefined;
     this.crashes++;
-    schedule.note(`${this.name} ends: ${kind}`);
+    schedule.note(`${this.prefix}process ${this.processes} ends: ${kind}`);
     process.gate.halt();
     process.disk.crash();
     const draw = fate.draw('crash', process.number);
@@ -198,8 +200,10 @@ export class Member {
     this.crashAt = this.nextCrash(true);
     if (process.transport !== undefined) parts.network?.detach(process.transport, kind !== 'power');
     this.onDown?.();
-    schedule.after(draw.between(5, parts.profile.downMs), `${this.name} is started again`, () =>
-      this.start(),
+    schedule.after(
+      draw.between(5, parts.profile.downMs),
+      `${this.prefix}process ${this.processes} is started again`,
+      () => this.start(),
     );
   }
 
@@ -207,7 +211,7 @@ export class Member {
   async close(): Promise<void> {
     const { process } = this;
     if (process?.engine === undefined) return;
-    this.parts.schedule.note(`${this.name} is closed`);
+    this.parts.schedule.note(`${this.prefix}process ${this.processes} is closed`);
     process.isServing = false;
     this.onDown?.();
     await process.engine.close();
@@ -232,11 +236,6 @@ export class Member {
   /** Bytes of all files now. */
   get usedBytes(): number {
     return (this.process?.disk.model ?? this.files).usedBytes;
-  }
-
-  private get name(): string {
-    const process = `process ${this.processes}`;
-    return this.parts.members.length === 1 ? process : `${this.parts.identity.name} (${process})`;
   }
 
   /** Before the lines of the trace that would be everybody's. */
@@ -302,25 +301,13 @@ export class Member {
     return {
       clock: planted?.clock?.(clock) ?? clock,
       disk: planted?.disk?.(disk) ?? disk,
-      random: this.random(process, fate.draw('engine', process.number)),
+      random: watchBoot(fate.draw('engine', process.number), (boot) => (process.boot = boot)),
       logger: silentLogger,
       meter: silentMeter,
       openBackend: (directory) => this.openStore(process, directory),
       lockDirectory: () => Promise.resolve({ release: () => Promise.resolve() }),
       onApplied: (entry, result) => {
         this.check(() => this.log.appliedEntry(entry, result));
-      },
-    };
-  }
-
-  /** The first 64-bit draw of a process names its proposals. */
-  private random(process: Process, draw: Random): Random {
-    return {
-      below: (bound) => draw.below(bound),
-      uint64: () => {
-        const value = draw.uint64();
-        if (process.boot === 0n) process.boot = value;
-        return value;
       },
     };
   }
@@ -354,7 +341,7 @@ export class Member {
   private opened(process: Process, engine: Engine): void {
     if (process !== this.process) return;
     process.engine = engine;
-    this.parts.schedule.note(`${this.name} has opened its storage`);
+    this.parts.schedule.note(`${this.prefix}process ${this.processes} has opened its storage`);
     void engine.failed.then((error) => this.failed(process, error));
     // In a cluster clients come as soon as the port is open, whether there is a leader or not.
     if (this.parts.network === undefined) void engine.ready.then(() => this.ready(process));
@@ -364,7 +351,7 @@ export class Member {
   private ready(process: Process): void {
     if (process !== this.process) return;
     process.isServing = true;
-    this.parts.schedule.note(`${this.name} serves`);
+    this.parts.schedule.note(`${this.prefix}process ${this.processes} serves`);
     if (this.parts.network === undefined) this.check(() => this.log.checkComplete());
     this.onServing?.();
   }
@@ -372,19 +359,28 @@ export class Member {
   /** A process may give up when its storage failed, and only then. */
   private failed(process: Process, error: Error): void {
     if (process !== this.process) return;
-    this.parts.schedule.note(`${this.name} gives up: ${error.message}`);
-    if (!this.faults.isFatal) this.parts.schedule.fail(gaveUp('gave up although its storage works', error));
+    this.parts.schedule.note(`${this.prefix}process ${this.processes} gives up: ${error.message}`);
+    if (!this.faults.isFatal && !this.makesRoom(error)) {
+      this.parts.schedule.fail(gaveUp('gave up although its storage works', error));
+    }
     this.crash('stop');
   }
 
   private refusedToStart(process: Process, error: unknown): void {
     if (process !== this.process) return;
     const reason = error instanceof Error ? error.message : String(error);
-    this.parts.schedule.note(`${this.name} does not start: ${reason}`);
+    this.parts.schedule.note(`${this.prefix}process ${this.processes} does not start: ${reason}`);
+    if (!this.makesRoom(error) && !this.faults.isFatal) {
+      this.parts.schedule.fail(gaveUp('does not start again', error));
+    }
+    this.crash('stop');
+  }
+
+  /** Whether a process ended because its disk was full; from now on there is room. */
+  private makesRoom(error: unknown): boolean {
     const isFull = Number.isFinite(this.capacityBytes) && isNoSpace(error);
     if (isFull) this.setCapacity(Number.POSITIVE_INFINITY);
-    else if (!this.faults.isFatal) this.parts.schedule.fail(gaveUp('does not start again', error));
-    this.crash('stop');
+    return isFull;
   }
 
   private check(action: () => void): void {
@@ -394,9 +390,4 @@ export class Member {
       this.parts.schedule.fail(error);
     }
   }
-}
-
-function gaveUp(what: string, error: unknown): Violation {
-  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return new Violation('S3', `the member ${what}: ${detail}`);
 }

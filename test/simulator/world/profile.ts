@@ -27,6 +27,9 @@ export interface Profile {
   readonly shufflesTies: boolean;
   readonly faults: FaultProfile;
   readonly members: number;
+  /** The member whose disk takes `grayMs` longer for everything; 0 for none. */
+  readonly grayMember: number;
+  readonly grayMs: number;
   /** A member that died is started again within this time. */
   readonly downMs: number;
   /** Entries kept for members that lag; who lags further gets a whole state. */
@@ -136,6 +139,8 @@ export function drawProfile(fate: Fate): Profile {
     shufflesTies: draw.chance(0.5),
     faults: drawFaults(fate),
     members: 1,
+    grayMember: 0,
+    grayMs: 0,
     downMs: 400,
     retainedEntries: 5_000,
     network: quietNetwork,
@@ -154,6 +159,8 @@ export function drawClusterProfile(fate: Fate, members: number): Profile {
     thinkMs: draw.pick([5, 20, 60, 150]),
     faults: { ...alone.faults, crashes, crashSpread: draw.pick([100, 400, 1_500]) },
     members,
+    grayMember: draw.chance(0.4) ? draw.between(1, members) : 0,
+    grayMs: draw.pick([3, 20, 150]),
     downMs: draw.pick([100, 400, 3_000]),
     retainedEntries: draw.pick([0, 3, 30, 5_000]),
     network: drawNetwork(fate),

@@ -42,11 +42,14 @@ export class StorageFaults {
     private readonly fate: Fate,
     private readonly profile: FaultProfile,
     private readonly counts: FaultCounts,
+    /** What everything takes longer, in ms, on a disk that fails slowly. */
+    private readonly grayMs: number,
   ) {}
 
   /** How long an effect takes, in ms. */
   latencyOf(process: number, effect: number): number {
-    const usual = 0.02 + this.fate.below(400, 'latency', process, effect) / 1000;
+    const gray = this.isCalm ? 0 : this.grayMs;
+    const usual = 0.02 + gray + this.fate.below(400, 'latency', process, effect) / 1000;
     if (this.isCalm || !this.fate.chance(this.profile.slowEffectChance, 'slow', process, effect))
       return usual;
     this.counts.slowEffects++;

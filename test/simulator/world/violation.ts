@@ -10,3 +10,9 @@ export class Violation extends Error {
     super(`${property}: ${message}`);
   }
 }
+
+/** A member ended by itself without a reason. */
+export function gaveUp(what: string, error: unknown): Violation {
+  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return new Violation('S3', `the member ${what}: ${detail}`);
+}

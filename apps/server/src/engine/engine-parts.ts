@@ -53,6 +53,9 @@ export function assemble(
     header: new ResponseHeader(identity.clusterId, memberId, () => replica.term),
     clock,
     random,
+    meter: platform.meter,
+    disk: platform.disk,
+    spoolDirectory: spoolDirectoryOf(options),
     limits: options.limits,
     identity,
   };
@@ -70,7 +73,7 @@ function createReplica(
   const hasPeers = (): boolean => machine.cluster.members.length > 1;
   const raft = new RawNode(raftConfig(options, platform, memberId, hasPeers), recovered);
   const proposer = new Proposer(memberId, random.uint64());
-  const spoolDirectory = `${options.directory}/spool`;
+  const spoolDirectory = spoolDirectoryOf(options);
   return new Replica(
     { raft, wal, machine, backend, transport, clock, logger, proposer, disk, memberId, spoolDirectory },
     {
@@ -81,6 +84,10 @@ function createReplica(
       proposalBytesMax: 256 << 20,
     },
   );
+}
+
+function spoolDirectoryOf({ directory }: EngineOptions): string {
+  return `${directory}/spool`;
 }
 
 function createHub(

@@ -38,6 +38,7 @@ export const queryMethodNumbers: Readonly<Record<QueryMethod, number>> = {
   'member-add': 4,
   'member-remove': 5,
   'member-update': 6,
+  'member-state': 7,
 };
 
 export const refusalNumbers: Readonly<Record<ProposalRefusal['reason'], number>> = {

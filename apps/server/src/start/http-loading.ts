@@ -5,6 +5,7 @@ import { type HttpServices } from '../http-api/http-services.js';
 import { type ServerLogger } from '../logging/server-logger.js';
 import { type MetricRegistry } from '../metrics/registry.js';
 import { type ServerOptions } from '../options/server-options.js';
+import { preloadModules } from './module-preloading.js';
 
 /** The HTTP application, loading or loaded. */
 export interface LoadedApplication {
@@ -16,6 +17,15 @@ interface LoadingParts {
   readonly registry: MetricRegistry;
 }
 
+/** What takes long to load, in the order in which it is needed. */
+const heavyPackages = [
+  'reflect-metadata',
+  'rxjs',
+  '@nestjs/common',
+  'fastify',
+  '@nestjs/core',
+  '@nestjs/platform-fastify',
+];
 /** Health must be answered by a member that waits for its cluster, too: Nest is loaded after this time at the latest. */
 const loadAfterMs = 1_000;
 const jsonDepthMax = 200;
@@ -36,6 +46,8 @@ export function loadHttpApplication(
   const waited = new Promise<void>((resolve) => (timer = setTimeout(resolve, loadAfterMs)));
   const loading = Promise.race([engine.ready.catch(() => waited), waited]).then(async () => {
     clearTimeout(timer);
+    if (isClosed) return undefined;
+    await preloadModules(heavyPackages);
     if (isClosed) return undefined;
     const [{ AppModule }, { installHttpApplication }] = await Promise.all([
       import('../app.module.js'),

@@ -84,6 +84,11 @@ export class ClusterState {
     return [...this.memberById.values()].sort((a, b) => (a.ID < b.ID ? -1 : 1));
   }
 
+  /** The number of members. */
+  get size(): number {
+    return this.memberById.size;
+  }
+
   /** The configuration at the applied mark; undefined in a store that never held one. */
   get confState(): ConfState | undefined {
     return this.confStateHeld;

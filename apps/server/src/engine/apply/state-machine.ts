@@ -6,6 +6,7 @@ import { assert } from '../platform/assert.js';
 import { type ConfChange, decodeConfChange } from '../raft/confchange/conf-change.js';
 import type { ConfState, Entry } from '../raft/message.js';
 import { emptyBody, type ApplyResult } from './apply-result.js';
+import { Chains, type Integrity } from './chains.js';
 import { ClusterState } from './cluster-state.js';
 import {
   CommandFormatError,
@@ -37,6 +38,7 @@ export class StateMachine {
   readonly cluster: ClusterState;
   readonly membership: Membership;
   readonly kv: KvMachine;
+  readonly chains: Chains;
   /** Called with the changes of each revision, before the proposer is answered. */
   onChanges: ((changes: ChangeSet) => void) | undefined;
   /** Called with every entry and its result, before anybody else learns of them. */
@@ -54,11 +56,15 @@ export class StateMachine {
   /** The long command that is being applied, between two slices. */
   private running: Slices<KvEffect> | undefined;
   private readonly revokeListeners = new Map<bigint, (() => void)[]>();
+  /** A member that is alone has nobody to compare its chains with, and does not pay for them. */
+  private isChained: boolean;
 
   constructor(private readonly parts: StateMachineParts) {
     this.cluster = new ClusterState(parts.backend);
     this.membership = new Membership(this.cluster);
     this.kv = new KvMachine(parts.store, parts.lessor);
+    this.chains = new Chains(parts.backend);
+    this.isChained = this.cluster.size > 1;
   }
 
   /**
@@ -71,6 +77,7 @@ export class StateMachine {
     if (entry.index !== index + 1) assert(false, `entry ${entry.index} follows ${index}`);
     const effect = this.advance(entry);
     if (effect === undefined) return undefined;
+    if (this.isChained) this.chains.fold(entry, effect.result);
     backend.setApplied({ index: entry.index, term: entry.term });
     this.onApplied?.(entry, effect.result);
     if (effect.changes !== undefined && effect.changes.count > 0) this.onChanges?.(effect.changes);
@@ -87,6 +94,13 @@ export class StateMachine {
     if (this.running === undefined) backend.setApplied(backend.applied);
   }
 
+  /** Notes what the comparison with the other members said of this one; between two entries. */
+  judge(integrity: Integrity): void {
+    const { backend } = this.parts;
+    this.chains.judge(integrity);
+    if (this.running === undefined) backend.setApplied(backend.applied);
+  }
+
   /** An entry is half applied: it must be given again before anything else happens to the store. */
   get isRunning(): boolean {
     return this.running !== undefined;
@@ -99,6 +113,8 @@ export class StateMachine {
     store.reload();
     lessor.reload();
     this.cluster.reload();
+    this.chains.reload();
+    this.isChained = this.cluster.size > 1;
     for (const [id, listeners] of [...this.revokeListeners]) {
       if (lessor.has(id)) continue;
       this.revokeListeners.delete(id);
@@ -146,6 +162,7 @@ export class StateMachine {
     const confState = onConfChange(change, entry.index);
     const body = this.membership.perform(change);
     this.cluster.setConfState(confState);
+    this.isChained = this.cluster.size > 1;
     this.onMembers?.();
     return this.answer(body);
   }

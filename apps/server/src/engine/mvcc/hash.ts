@@ -27,6 +27,8 @@ interface OldRow {
 
 const BUCKET_NAME = Buffer.from('key', 'latin1');
 const BATCH_ROWS = 512;
+/** A batch ends here at the latest, so that long values do not make it long. */
+const BATCH_BYTES = 512 * 1024;
 const UNDERSCORE = 0x5f;
 const TOMBSTONE_MARK = 0x74;
 const REVISION_BYTES = 17;
@@ -65,7 +67,7 @@ export class HashScan {
   }
 
   /**
-   * Looks at about `rows` rows.
+   * Looks at about `rows` rows, in batches of 512 rows or half a megabyte each.
    * @returns The result, or undefined when there is more to do.
    * @throws ProtocolError `Compacted` when the revision was compacted meanwhile. @throws CorruptionError
    */
@@ -94,23 +96,26 @@ export class HashScan {
   private hashBatch(rows: number): void {
     const old: OldRow[] = [];
     let visited = 0;
+    let bytesLeft = BATCH_BYTES;
+    let hasMore = false;
     const from = { main: this.main, sub: this.sub };
     // A batch ends at the compact revision: what waits in `old` is hashed before everything above it.
     const isOldPart = this.main <= this.compactRevision;
     const end = isOldPart ? this.compactRevision + 1 : this.revision + 1;
     this.source.backend.scanLog(from, { main: end, sub: 0 }, (main, sub, bytes) => {
-      if (visited === rows) {
+      if (visited === rows || bytesLeft <= 0) {
         this.main = main;
         this.sub = sub;
-        visited++;
+        hasMore = true;
         return false;
       }
       visited++;
+      bytesLeft -= bytes.length;
       decodeLogRow(bytes, main, sub, this.row);
       this.visit(old);
       return true;
     });
-    if (visited <= rows) {
+    if (!hasMore) {
       this.main = end;
       this.sub = 0;
       this.isDone = end > this.revision;

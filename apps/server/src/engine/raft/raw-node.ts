@@ -218,6 +218,11 @@ export class RawNode {
     log.compact(upTo, config.retainedEntries, config.maxRetainedBytes);
   }
 
+  /** Drops entries up to `upTo` from memory even if others may need them: this member's copies are not to be trusted. */
+  forget(upTo: number): void {
+    this.raft.log.compact(upTo, 0, 0);
+  }
+
   /** The last entry that memory does not hold any more, 0 when it holds all: where a log may begin that is cut as far. */
   get logStart(): { readonly index: number; readonly term: number } {
     const { log } = this.raft;

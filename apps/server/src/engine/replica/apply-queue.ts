@@ -1,6 +1,7 @@
 import type { ApplyResult } from '../apply/apply-result.js';
 import type { StateMachine } from '../apply/state-machine.js';
 import type { Clock } from '../platform/clock.js';
+import { assert } from '../platform/assert.js';
 import type { Entry } from '../raft/message.js';
 
 /** Applying goes on for at most this long before the turn ends, so that sockets and timers get their share. */
@@ -15,8 +16,11 @@ export interface ApplyListener {
 
 /** Committed entries that wait to be applied, and are, in order, each once. */
 export class ApplyQueue {
+  /** Entries gather and are not applied. */
+  isPaused = false;
   private readonly entries: Entry[] = [];
   private from = 0;
+  private bytes = 0;
 
   constructor(
     private readonly machine: StateMachine,
@@ -34,25 +38,54 @@ export class ApplyQueue {
     for (const entry of entries) this.entries.push(entry);
   }
 
+  /** Whether the entry at `index` waits to be applied. */
+  holds(index: number): boolean {
+    const first = this.entries[this.from]?.index ?? Number.POSITIVE_INFINITY;
+    return index >= first && index < first + this.size;
+  }
+
+  /** Bytes of the commands that were applied since the last call. */
+  takeBytes(): number {
+    const { bytes } = this;
+    this.bytes = 0;
+    return bytes;
+  }
+
   /** Applies for a while; returns the index of the last entry that was applied, 0 when none was. */
   applySlice(): number {
+    if (this.isPaused) return 0;
     const until = this.clock.now() + applySliceMs;
     let applied = 0;
     let last = 0;
     while (this.from < this.entries.length) {
       const entry = this.entries[this.from];
-      if (entry.term !== this.term) {
-        this.term = entry.term;
-        this.listener.termBegins(entry.term);
-      }
-      const result = this.machine.apply(entry);
-      if (result === undefined) break;
-      this.from++;
+      if (!this.applyNext(entry)) break;
       last = entry.index;
-      this.listener.applied(entry, result);
-      if ((++applied & 31) === 0 && this.clock.now() >= until) break;
+      // Whoever is told of an entry may pause what follows.
+      if (this.isPaused || ((++applied & 31) === 0 && this.clock.now() >= until)) break;
     }
     if (this.from === this.entries.length) this.clear();
+    return last;
+  }
+
+  /**
+   * A state at `index`, which waits here, is to take the place of what is applied: leaves out everything up to there,
+   * except for changes of the members and what is before them, because the core must hear of each. Returns the index of
+   * the last entry that was applied for that, 0 when none was.
+   */
+  skipTo(index: number): number {
+    assert(this.holds(index), `entry ${index} waits to be applied`);
+    let last = 0;
+    let end = this.from + index - this.entries[this.from].index + 1;
+    const isChange = (entry: Entry): boolean => entry.kind === 'config';
+    const changes = this.entries.slice(this.from, end).findLastIndex(isChange) + 1;
+    for (const until = this.from + changes; this.from < until || this.machine.isRunning;) {
+      const entry = this.entries[this.from];
+      if (this.applyNext(entry)) last = entry.index;
+    }
+    end = Math.max(end, this.from);
+    this.entries.splice(0, end);
+    this.from = 0;
     return last;
   }
 
@@ -65,6 +98,20 @@ export class ApplyQueue {
   /** A state whose last entry has this term took the place of all before. */
   restartedIn(term: number): void {
     this.term = term;
+  }
+
+  /** Applies one entry, or a slice of it: false when there is more to do. */
+  private applyNext(entry: Entry): boolean {
+    if (entry.term !== this.term) {
+      this.term = entry.term;
+      this.listener.termBegins(entry.term);
+    }
+    const result = this.machine.apply(entry);
+    if (result === undefined) return false;
+    this.from++;
+    this.bytes += entry.data.length;
+    this.listener.applied(entry, result);
+    return true;
   }
 
   private clear(): void {

@@ -1,9 +1,20 @@
 import type { Clock } from '../platform/clock.js';
 import type { MemberId } from '../raft/message.js';
+import type { RaftStatus } from '../raft/raw-node.js';
 import type { Replica } from './replica.js';
 
 /** How often it is looked whether another member leads. */
 const lookEveryMs = 10;
+
+/** The voter, other than the leader itself, that is furthest in the log and was heard lately; undefined when there is none. */
+export function heirOf({ id, confState, progress }: RaftStatus): MemberId | undefined {
+  let best: { readonly member: MemberId; readonly match: number } | undefined;
+  for (const { member, match, recentActive } of progress) {
+    if (member === id || !recentActive || !confState.voters.includes(member)) continue;
+    if (best === undefined || match > best.match) best = { member, match };
+  }
+  return best?.member;
+}
 
 /** Hands leadership over, and waits until another member has it. */
 export class LeadershipTransfer {
@@ -12,15 +23,9 @@ export class LeadershipTransfer {
     private readonly clock: Clock,
   ) {}
 
-  /** The voter, other than this member, that is furthest in the log and was heard lately; undefined when there is none. */
+  /** Whom to hand leadership to; undefined when there is nobody. */
   candidate(): MemberId | undefined {
-    const { id, confState, progress } = this.replica.status;
-    let best: { readonly member: MemberId; readonly match: number } | undefined;
-    for (const { member, match, recentActive } of progress) {
-      if (member === id || !recentActive || !confState.voters.includes(member)) continue;
-      if (best === undefined || match > best.match) best = { member, match };
-    }
-    return best?.member;
+    return heirOf(this.replica.status);
   }
 
   /** Whether leadership may be handed to this member. */

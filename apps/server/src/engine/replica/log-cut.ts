@@ -3,8 +3,9 @@ import type { Logger } from '../platform/logger.js';
 import type { RawNode } from '../raft/raw-node.js';
 import type { Wal } from '../wal/wal.js';
 
-/** Applied entries are dropped from memory in batches of so many. */
+/** Applied entries are dropped from memory in batches of so many entries, or of so many bytes of commands. */
 const forgetEvery = 1_024;
+const forgetBytes = 1 << 20;
 
 /**
  * Shortens the log, in memory and on disk: what the store has flushed is needed only by members that lag. Both keep the
@@ -15,6 +16,7 @@ const forgetEvery = 1_024;
  */
 export class LogCut {
   private forgotten = 0;
+  private appliedBytes = 0;
   private marked: number;
   private heldAfter = Number.POSITIVE_INFINITY;
 
@@ -26,10 +28,12 @@ export class LogCut {
     this.marked = raft.logStart.index;
   }
 
-  /** Drops from memory what nobody needs, before it grows old enough to cost the collector. */
-  applied(index: number): void {
-    if (index - this.forgotten < forgetEvery) return;
+  /** Drops from memory what nobody needs, before it grows old enough to cost the collector. @param bytes of commands. */
+  applied(index: number, bytes: number): void {
+    this.appliedBytes += bytes;
+    if (index - this.forgotten < forgetEvery && this.appliedBytes < forgetBytes) return;
     this.forgotten = index;
+    this.appliedBytes = 0;
     this.raft.compact(Math.min(index, this.heldAfter));
   }
 
@@ -43,6 +47,16 @@ export class LogCut {
     this.wal.saveMark({ index, term, confState: this.raft.status().confState }, () => {
       this.wal.cut(index);
       this.logger.debug('log cut at flush', { index, term });
+    });
+  }
+
+  /** What the log holds up to the mark is not to be trusted, and the store holds it: calls back when it is gone for good. */
+  forget({ index, term }: AppliedMark, done: () => void): void {
+    this.raft.forget(index);
+    this.marked = index;
+    this.wal.saveMark({ index, term, confState: this.raft.status().confState }, () => {
+      this.wal.cut(index);
+      done();
     });
   }
 

@@ -27,7 +27,8 @@ export interface ProposalRefusal extends Addressed {
 
 /**
  * What only the leader can answer: clocks of leases and the progress of members live there. Changes of the membership
- * are decided there, too, because they depend on which members it hears.
+ * are decided there, too, because they depend on which members it hears. A member whose results differ from those of the
+ * others asks it for a state.
  */
 export const queryMethods = [
   'lease-keep-alive',
@@ -36,6 +37,7 @@ export const queryMethods = [
   'member-remove',
   'member-update',
   'member-promote',
+  'member-state',
 ] as const;
 export type QueryMethod = (typeof queryMethods)[number];
 

@@ -102,8 +102,9 @@ export class Replica {
     };
     this.queue = new ApplyQueue(machine, clock, listener, backend.applied.term);
     const wake = (): void => this.scheduleTurn();
+    const fail = (error: Error): void => this.fail(error);
     const common = { raft, backend, disk, logger, logCut: this.logCut };
-    this.transfer = new StateTransfer({ ...common, transport, clock, spoolDirectory, wake });
+    this.transfer = new StateTransfer({ ...common, transport, clock, spoolDirectory, wake, fail });
     this.installation = new StateInstall({
       ...common,
       memberId,
@@ -112,7 +113,7 @@ export class Replica {
       paused: () => this.queue.abandon(),
       replaced: (state) => this.stateReplaced(state),
       resumed: wake,
-      fail: (error) => this.fail(error),
+      fail,
     });
     transport.onState = (state) => this.tell(() => this.installation.arrived(state));
     machine.onConfChange = (change, index) => {
@@ -124,7 +125,7 @@ export class Replica {
 
   /** Begins to tick; a member that is the only voter campaigns at once rather than wait for an election timeout. */
   start(): void {
-    void this.transfer.clearSpool().catch((error: Error) => this.fail(error));
+    void this.transfer.clearSpool();
     if (this.isSoleVoter()) this.guard(() => this.parts.raft.campaign());
     this.tickLater();
     this.scheduleTurn();
@@ -374,9 +375,10 @@ export class Replica {
   }
 
   /** The state at `index` took the place of everything before. */
-  private stateReplaced({ index, term }: SnapshotInstall): void {
+  private stateReplaced({ index, term, confState }: SnapshotInstall): void {
     this.parts.machine.reload();
     this.queue.restartedIn(term);
+    this.transfer.configured(index, confState);
     this.submissions.forgetProposed();
     this.reads.applied(index);
     this.onRestored?.();

@@ -6,6 +6,7 @@ import type { ConfState, MemberId } from '../raft/message.js';
 import type { RawNode } from '../raft/raw-node.js';
 import type { LogCut } from './log-cut.js';
 import type { PeerTransport } from './peer-transport.js';
+import { isStorageFailure } from './storage-failure.js';
 
 /** After a state has arrived its receiver asks for the entries that follow it; they stay for so long. */
 const holdMs = 30_000;
@@ -22,6 +23,7 @@ export interface StateTransferParts {
   readonly spoolDirectory: string;
   /** The core was told something: a turn is due. */
   readonly wake: () => void;
+  readonly fail: (error: Error) => void;
 }
 
 /**
@@ -32,7 +34,8 @@ export interface StateTransferParts {
  */
 export class StateTransfer {
   private readonly waiting: MemberId[] = [];
-  private isSending = false;
+  /** Who is being sent a state. */
+  private receiver: MemberId | undefined;
   private isStopped = false;
   private holding: Timer | undefined;
   /** Configurations by the index from which they are in force, ascending; from before the oldest state that can be copied. */
@@ -55,13 +58,23 @@ export class StateTransfer {
   /** Removes what a crash left in the spool. */
   async clearSpool(): Promise<void> {
     const { disk, spoolDirectory } = this.parts;
-    await disk.makeDirectory(spoolDirectory);
-    for (const name of await disk.list(spoolDirectory)) await disk.remove(`${spoolDirectory}/${name}`);
+    try {
+      await disk.makeDirectory(spoolDirectory);
+      for (const name of await disk.list(spoolDirectory)) await disk.remove(`${spoolDirectory}/${name}`);
+    } catch (error) {
+      this.failed('the spool of states could not be cleared', error);
+    }
   }
 
+  /** The core asked for it, and must be told when it was done. */
   send(to: MemberId): void {
     this.waiting.push(to);
     this.sendNext();
+  }
+
+  /** The member asked for it; it asks again when nothing comes. */
+  offer(to: MemberId): void {
+    if (this.receiver !== to && !this.waiting.includes(to)) this.send(to);
   }
 
   stop(): void {
@@ -70,12 +83,12 @@ export class StateTransfer {
   }
 
   private sendNext(): void {
-    if (this.isSending || this.isStopped) return;
+    if (this.receiver !== undefined || this.isStopped) return;
     const to = this.waiting.shift();
     if (to === undefined) return;
-    this.isSending = true;
+    this.receiver = to;
     void this.sendTo(to).then(() => {
-      this.isSending = false;
+      this.receiver = undefined;
       this.sendNext();
     });
   }
@@ -106,8 +119,17 @@ export class StateTransfer {
       if (!this.isStopped) raft.snapshotSent(to, undefined);
     }
     this.holding = clock.after(holdMs, () => logCut.release());
-    if (isWritten) await disk.remove(path).catch(() => undefined);
+    if (isWritten) {
+      await disk
+        .remove(path)
+        .catch((error: unknown) => this.failed('a sent state could not be removed', error));
+    }
     if (!this.isStopped) wake();
+  }
+
+  private failed(what: string, error: unknown): void {
+    if (isStorageFailure(error)) return this.parts.fail(error);
+    this.parts.logger.warn(what, { reason: error instanceof Error ? error.message : String(error) });
   }
 
   private hold(index: number): void {

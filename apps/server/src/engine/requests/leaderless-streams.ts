@@ -18,18 +18,14 @@ export class LeaderlessStreams {
 
   /** Opens a stream that is cut when the leader is missed for too long. */
   guard(method: StreamMethod, context: RequestContext, responses: ResponseStream): RequestStream {
-    let guarded: Guarded | undefined;
-    const release = (): void => {
-      if (guarded !== undefined) this.open.delete(guarded);
-    };
-    const released = releasing(responses, release);
-    const requests = method.open(context, released);
-    guarded = {
+    const release = (): void => void this.open.delete(guarded);
+    const guarded: Guarded = {
       cut: () => {
         requests.cancel();
         responses.end(ProtocolError.of('NoLeader'));
       },
     };
+    const requests = method.open(context, releasing(responses, release));
     this.open.add(guarded);
     return {
       message: (request) => requests.message(request),

@@ -1,15 +1,18 @@
 import { etcdserverpb, ProtocolError, WireWriter } from '@conclave/protocol';
 import { CommandKind } from '../apply/command.js';
 import { decodeRequest } from './decode.js';
-import type { MethodTable, Reply } from './method.js';
+import { defragmentMethod } from './defragment.js';
+import { hashKvMethod, hashMethod } from './hash.js';
+import type { Method, MethodTable, Reply } from './method.js';
 import type { RequestParts } from './request-parts.js';
+import { snapshotMethod } from './snapshot.js';
 import { proposeAndReply, unary } from './unary.js';
 import { serverVersion, storageVersion } from './version.js';
 
 /** How long a transfer of leadership may take; it is tried again when the core gives up after an election timeout. */
 const transferWithinMs = 5_000;
 
-/** The Maintenance service, as far as it exists: Status, Alarm and MoveLeader. */
+/** The Maintenance service; Downgrade is not part of it. */
 export function maintenanceMethods(parts: RequestParts): MethodTable {
   const alarm = unary((bytes, reply) => {
     const request = decodeRequest(etcdserverpb.AlarmRequest, bytes);
@@ -24,9 +27,13 @@ export function maintenanceMethods(parts: RequestParts): MethodTable {
   const status = unary((_bytes, reply) => {
     reply(undefined, parts.header.response(parts.store.currentRevision, statusBody(parts)));
   });
-  return new Map([
+  return new Map<string, Method>([
     ['/etcdserverpb.Maintenance/Alarm', alarm],
     ['/etcdserverpb.Maintenance/Status', status],
+    ['/etcdserverpb.Maintenance/Defragment', defragmentMethod(parts)],
+    ['/etcdserverpb.Maintenance/Hash', hashMethod(parts)],
+    ['/etcdserverpb.Maintenance/HashKV', hashKvMethod(parts)],
+    ['/etcdserverpb.Maintenance/Snapshot', snapshotMethod(parts)],
     ['/etcdserverpb.Maintenance/MoveLeader', unary((bytes, reply) => moveLeader(parts, bytes, reply))],
   ]);
 }

@@ -31,6 +31,7 @@ const learnerMethods = new Set([
   '/etcdserverpb.KV/Range',
   '/etcdserverpb.KV/RangeStream',
   '/etcdserverpb.Watch/Watch',
+  '/etcdserverpb.Maintenance/Snapshot',
   '/etcdserverpb.Maintenance/Status',
   '/grpc.health.v1.Health/Check',
   '/grpc.health.v1.Health/Watch',

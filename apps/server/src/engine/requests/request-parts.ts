@@ -3,6 +3,8 @@ import type { Backend } from '../backend/backend.js';
 import type { Lessor } from '../lease/lessor.js';
 import type { MvccStore } from '../mvcc/mvcc-store.js';
 import type { Clock } from '../platform/clock.js';
+import type { Disk } from '../platform/disk.js';
+import type { Meter } from '../platform/meter.js';
 import type { Random } from '../platform/random.js';
 import type { Compactor } from '../replica/compactor.js';
 import type { LeadershipTransfer } from '../replica/leadership-transfer.js';
@@ -39,6 +41,10 @@ export interface RequestParts {
   readonly header: ResponseHeader;
   readonly clock: Clock;
   readonly random: Random;
+  readonly meter: Meter;
+  readonly disk: Disk;
+  /** A directory of this member for copies of its state on their way; what a crash leaves in it is removed at the start. */
+  readonly spoolDirectory: string;
   readonly limits: RequestLimits;
   readonly identity: { readonly clusterId: bigint; readonly memberId: bigint };
 }

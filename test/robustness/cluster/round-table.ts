@@ -1,0 +1,19 @@
+import { type RoundReport } from './cluster-campaign.js';
+
+/** Rounds by fault, as text. */
+export function roundTable(rounds: readonly RoundReport[]): string {
+  const byFault = new Map<string, RoundReport[]>();
+  for (const round of rounds) byFault.set(round.fault, [...(byFault.get(round.fault) ?? []), round]);
+  const lines = [...byFault].sort().map(([fault, of]) => row(fault, of));
+  const head = '| fault | rounds | acknowledged | unknown | all serve after, median | worst |';
+  return [head, '|---|---|---|---|---|---|', ...lines, row('all', rounds)].join('\n');
+}
+
+function row(fault: string, rounds: readonly RoundReport[]): string {
+  const sum = (key: 'acknowledged' | 'unknown'): number =>
+    rounds.reduce((total, round) => total + round[key], 0);
+  const times = rounds.map(({ servedMs }) => Math.round(servedMs)).sort((a, b) => a - b);
+  const median = times[Math.floor(times.length / 2)] ?? 0;
+  const counts = `${rounds.length} | ${sum('acknowledged')} | ${sum('unknown')}`;
+  return `| ${fault} | ${counts} | ${median} ms | ${times.at(-1) ?? 0} ms |`;
+}

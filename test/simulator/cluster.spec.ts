@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { mutate, readMutants } from './mutants/mutants.js';
+import { reportOf } from './report.js';
+import { runSeed, type RunResult } from './run.js';
+
+const isFull = process.env.CONCLAVE_FULL === '1';
+const firstSeed = Number(process.env.CONCLAVE_SEED ?? 20_001);
+const worlds = [
+  { members: 3, seeds: isFull ? 1_000 : 16 },
+  { members: 5, seeds: isFull ? 300 : 4 },
+];
+
+async function pass(seed: number, members: number): Promise<RunResult> {
+  const result = await runSeed(seed, { members });
+  if (result.violation !== undefined) expect.fail(reportOf(result));
+  return result;
+}
+
+describe('clusters in the simulator', () => {
+  const results: RunResult[] = [];
+
+  it.each(worlds)(
+    'finds nothing in $seeds worlds of $members members',
+    async ({ members, seeds }) => {
+      for (let seed = firstSeed; seed < firstSeed + seeds; seed++) results.push(await pass(seed, members));
+    },
+    isFull ? 3_600_000 : 180_000,
+  );
+
+  it('has had all kinds of faults there, and work that they could disturb', () => {
+    const happened = new Set<string>();
+    for (const { network } of results) {
+      for (const [kind, count] of Object.entries(network)) if ((count as number) > 0) happened.add(kind);
+    }
+    const { length } = results;
+    const sum = (of: (result: RunResult) => number): number =>
+      results.reduce((total, each) => total + of(each), 0);
+    expect([...happened].sort()).toEqual(Object.keys(results[0].network).sort());
+    expect(sum(({ answers }) => answers)).toBeGreaterThan(150 * length);
+    expect(sum(({ watchEvents }) => watchEvents)).toBeGreaterThan(50 * length);
+    expect(sum(({ crashes }) => crashes)).toBeGreaterThan(length);
+    expect(sum(({ witnessed }) => witnessed)).toBeGreaterThan(30 * length);
+    expect(sum(({ isUndecided }) => (isUndecided ? 1 : 0))).toBeLessThanOrEqual(length / 1_000);
+    expect(sum(({ leaders }) => leaders)).toBeGreaterThan(2 * length);
+  });
+
+  it(
+    'does the same for the same seed',
+    async () => {
+      const some = results.filter((_, at) => at % (isFull ? 100 : 8) === 0);
+      for (const { seed, members, hash } of some) expect((await runSeed(seed, { members })).hash).toBe(hash);
+    },
+    isFull ? 600_000 : 120_000,
+  );
+});
+
+describe('mutants', () => {
+  it.each(readMutants())('$name still applies', (mutant) => {
+    expect(mutant.story).not.toBe('');
+    for (const [path, source] of mutate(mutant)) expect(source, path).not.toBe('');
+  });
+});
