@@ -42,7 +42,7 @@ export const directions: readonly Direction[] = [
     mayImport: ['platform', 'raft', 'backend', 'mvcc', 'watch', 'lease', 'auth'].map(
       (name) => `${engine}/${name}`,
     ),
-    packages: [protocol],
+    packages: [protocol, 'node:zlib'],
   },
   {
     folder: `${engine}/replica`,
@@ -50,6 +50,16 @@ export const directions: readonly Direction[] = [
       (name) => `${engine}/${name}`,
     ),
     packages: [protocol],
+  },
+  {
+    folder: 'apps/server/src/peer',
+    mayImport: [
+      `${engine}/platform`,
+      `${engine}/raft`,
+      `${engine}/replica/peer-message.ts`,
+      `${engine}/replica/peer-transport.ts`,
+    ],
+    packages: [protocol, '@conclave/grpc', 'node:'],
   },
   {
     folder: `${engine}/requests`,
