@@ -32,6 +32,7 @@ export class FinalChecks {
   async run(): Promise<void> {
     const { log, watchClients, ttlMs } = this.parts;
     await this.serving();
+    await this.formerMembersLeft();
     await this.within('R11', 'no client waits for an answer', 12_000, () => !this.parts.isWaiting());
     const isRoomy = (): boolean => !log.model.isOutOfSpace;
     await this.within('R11', 'the alarm is disarmed', 20_000, isRoomy);
@@ -52,12 +53,40 @@ export class FinalChecks {
 
   /** Every member is up, and answers a read that sees everything. */
   private async serving(): Promise<void> {
-    const { members } = this.parts;
-    const areUp = (): boolean => members.every(({ engine }) => engine !== undefined);
+    const areUp = (): boolean =>
+      this.areStarted && this.members.every(({ engine }) => engine !== undefined);
     await this.within('R11', 'healthy members serve', startBoundMs, areUp);
-    if (members.length === 1) return;
+    if (this.parts.members.length === 1) return;
     const end = this.parts.schedule.now + startBoundMs;
-    for (const member of members) await this.answers(member, end);
+    for (const member of this.voters) await this.answers(member, end);
+  }
+
+  /** Those that the cluster has now. */
+  private get members(): readonly Member[] {
+    return this.parts.members.filter(({ isMember }) => isMember);
+  }
+
+  /** They alone answer reads that need the leader. */
+  private get voters(): readonly Member[] {
+    return this.members.filter(({ isVoter }) => isVoter);
+  }
+
+  /** All that were added have a machine. */
+  private get areStarted(): boolean {
+    const { voters, learners } = this.parts.log.configuration;
+    const ids = new Set(this.parts.members.map(({ id }) => id));
+    return [...voters, ...learners].every((id) => ids.has(id));
+  }
+
+  /** R13: a former member learns that it is none any more, and ends. */
+  private async formerMembersLeft(): Promise<void> {
+    const { members, log } = this.parts;
+    // A learner asks nobody for votes, and who was never told of the cluster asks nobody for anything.
+    const { formerVoters } = log.configuration;
+    const haveLeft = (): boolean =>
+      members.every(({ id, isUp, knowsCluster }) => !isUp || !knowsCluster || !formerVoters.has(id));
+    await this.within('R13', 'removed members have ended', 20_000, haveLeft);
+    for (const member of members) if (member.isUp && !member.isMember) member.retire();
   }
 
   /** A member answers a linearizable read until `end`, however often it has to be asked. */
@@ -71,6 +100,7 @@ export class FinalChecks {
       await this.within('R11', `member ${member.number} answers a read`, left(), () => outcome !== undefined);
       if (outcome === 'ok') return;
       await this.pause(50);
+      if (!member.isVoter) return;
       if (left() === 0)
         throw new Violation('R11', `member ${member.number} refuses reads in a healthy cluster`);
     }
@@ -78,8 +108,8 @@ export class FinalChecks {
 
   /** All members have applied the same entries. */
   private async converged(): Promise<void> {
-    const { members, log } = this.parts;
-    const areEqual = (): boolean => members.every((member) => member.log.applied === log.last);
+    const { log } = this.parts;
+    const areEqual = (): boolean => this.members.every((member) => member.log.applied === log.last);
     await this.within('R11', 'all members have applied all entries', 5_000, areEqual);
   }
 
@@ -96,7 +126,7 @@ export class FinalChecks {
 
   /** Stops all members in order and starts them again. */
   private async restart(): Promise<void> {
-    const { members } = this.parts;
+    const { members } = this;
     let closed = 0;
     const closing = members.map((member) => member.close().then(() => closed++));
     const areClosed = (): boolean => closed === members.length;
@@ -107,8 +137,8 @@ export class FinalChecks {
   }
 
   private async compareHistories(): Promise<void> {
-    const { members, operator } = this.parts;
-    for (const member of members) {
+    const { operator } = this.parts;
+    for (const member of this.voters) {
       operator.home.stay(member);
       await this.compareHistory(25);
     }

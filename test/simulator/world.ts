@@ -1,3 +1,5 @@
+import { Administrator } from './clients/administrator.js';
+import { Configuration } from './checks/configuration.js';
 import { CommittedLog } from './checks/committed-log.js';
 import { LeaseCheck } from './checks/lease-check.js';
 import { Oracle } from './checks/oracle.js';
@@ -15,7 +17,7 @@ import { Trouble } from './network/trouble.js';
 import { type RunOptions } from './run.js';
 import { electionMs } from './world/engine-settings.js';
 import { Fate } from './world/fate.js';
-import { identities, type Identity } from './world/identity.js';
+import { Identities, type Identity } from './world/identity.js';
 import { MachineTrouble } from './world/machine-trouble.js';
 import { Member } from './world/member.js';
 import { drawClusterProfile, drawProfile, type Profile } from './world/profile.js';
@@ -30,13 +32,14 @@ const virtualLimitMs = 900_000;
 /** One small world: members, their clients, and everything that goes wrong for them. */
 export class World {
   readonly trace: Trace;
-  readonly log = new CommittedLog();
-  readonly raftCheck = new RaftCheck(this.log);
+  readonly log: CommittedLog;
+  readonly raftCheck: RaftCheck;
   readonly oracle: Oracle;
   readonly counts = noFaults();
   readonly networkCounts = noNetworkFaults();
   readonly schedule: Schedule;
-  readonly members: readonly Member[];
+  /** All that there ever were, by number. */
+  readonly members: Member[];
   readonly leaseCheck: LeaseCheck;
   readonly book = new LeaseBook();
   readonly watchClients: WatchClient[];
@@ -51,7 +54,12 @@ export class World {
   private readonly leaseClients: LeaseClient[];
   private readonly witnesses: WitnessClient[];
   private readonly operator: Connection;
+  private readonly administrator: Administrator;
+  private readonly identities: Identities;
   private operations = 0;
+  /** Members that were added and have no machine yet. */
+  private added = 0;
+  private isCalm = false;
 
   constructor(
     seed: number,
@@ -61,15 +69,17 @@ export class World {
     const { members: count = 1 } = options;
     const drawn = count === 1 ? drawProfile(fate) : drawClusterProfile(fate, count);
     const profile = (this.profile = { ...drawn, ...options.profile });
-    const { log } = this;
+    this.identities = new Identities(count);
+    const { founders } = this.identities;
+    const log = (this.log = new CommittedLog(new Configuration(founders.map(({ id }) => id))));
+    this.raftCheck = new RaftCheck(log);
     this.trace = new Trace(options.print);
     const schedule = (this.schedule = new Schedule(fate, this.trace, profile.shufflesTies));
     log.compactsByItself = profile.autoCompactionMs > 0;
     log.term = () => this.raftCheck.term;
     this.oracle = new Oracle(log, count === 1);
     this.network = count === 1 ? undefined : this.makeNetwork(count);
-    const all = identities(count);
-    this.members = all.map((identity) => this.makeMember(identity, all));
+    this.members = founders.map((identity) => this.makeMember(identity, true));
     const { network } = profile;
     this.leaseCheck = new LeaseCheck(schedule, slackOf(profile), electionMs, network.clockDrift);
     this.leaseCheck.isLenient = count > 1;
@@ -92,32 +102,38 @@ export class World {
       (at) => new WitnessClient(parts, profile.thinkMs, 40 + at, isWide, this.history),
     );
     this.operator = new Connection(parts, 30);
+    this.administrator = new Administrator({
+      ...parts,
+      profile,
+      counts: this.networkCounts,
+      leader: () => this.raftCheck.leader,
+    });
   }
 
   async play(): Promise<void> {
     const { members, schedule, profile, network } = this;
-    for (const member of members) {
-      member.onDown = () => this.connectionsBreak(member);
-      member.onServing = () => this.serves();
-      member.start();
-    }
+    for (const member of members) this.begin(member);
+    this.log.configuration.onAdded = (id) => this.addLater(id);
     this.raftCheck.onLeader = () => this.leaseCheck.disturbed();
     for (const client of this.clients) client.start();
     const machines = new MachineTrouble({ ...this, fate: this.fate, profile, operator: this.operator });
     machines.start();
     const trouble = this.makeTrouble();
     trouble?.start();
+    this.administrator.start();
     await this.until('the operations are done', () => this.operations > profile.operations);
     schedule.note('nothing breaks any more');
     trouble?.stop();
+    this.administrator.stop();
     if (network !== undefined) network.isCalm = true;
+    this.isCalm = true;
     for (const member of members) member.calmDown();
     this.leaseCheck.isLenient = false;
     this.leaseCheck.disturbed();
     for (const client of [...this.leaseClients, ...this.watchClients]) client.stop();
     const ttlMs = profile.leaseTtlSecondsMax * 1000;
     const isWaiting = (): boolean =>
-      [...this.kvClients, ...this.leaseClients, ...this.witnesses].some((client) => client.isWaiting);
+      [...this.kvClients, ...this.leaseClients, ...this.witnesses, this.administrator].some((client) => client.isWaiting);
     await new FinalChecks({ ...this, operator: this.operator, ttlMs, isWaiting }).run();
     this.hearWitnesses();
   }
@@ -135,7 +151,13 @@ export class World {
   }
 
   private get clients(): readonly { start(): void; broken(member: Member): void }[] {
-    return [...this.kvClients, ...this.leaseClients, ...this.watchClients, ...this.witnesses];
+    return [
+      ...this.kvClients,
+      ...this.leaseClients,
+      ...this.watchClients,
+      ...this.witnesses,
+      this.administrator,
+    ];
   }
 
   private makeNetwork(count: number): Network {
@@ -150,12 +172,33 @@ export class World {
     return new Network({ fate, schedule, profile: this.profile.network, counts, onSent }, count);
   }
 
-  private makeMember(identity: Identity, all: readonly Identity[]): Member {
+  private begin(member: Member): void {
+    member.onDown = () => this.connectionsBreak(member);
+    member.onServing = () => this.serves();
+    member.start();
+  }
+
+  /** Somebody sees that the cluster has one more member, and starts it on an empty disk. */
+  private addLater(id: bigint): void {
+    const { fate, schedule, members, network } = this;
+    const number = members.length + ++this.added;
+    const delay = fate.draw('time to a first start', number).pick([5, 300, 2_500]);
+    schedule.after(delay, `member ${id.toString(16)} gets a machine`, () => {
+      this.added--;
+      network?.grow();
+      const member = this.makeMember(this.identities.add(id), false);
+      members.push(member);
+      if (this.isCalm) member.calmDown();
+      this.begin(member);
+    });
+  }
+
+  private makeMember(identity: Identity, isFounder: boolean): Member {
     const { fate, schedule, profile, network, counts, options, log } = this;
     const draw = fate.draw('clock', identity.number);
     const { clockDrift } = profile.network;
     const clock =
-      all.length === 1
+      network === undefined
         ? { offsetMs: 0, rate: 1 }
         : { offsetMs: draw.below(1_000_000), rate: 1 + clockDrift * (draw.next() - 0.5) };
     return new Member({
@@ -163,7 +206,8 @@ export class World {
       schedule,
       profile,
       identity,
-      members: all,
+      identities: this.identities,
+      isFounder,
       network,
       clock,
       log,

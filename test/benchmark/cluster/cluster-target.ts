@@ -7,6 +7,7 @@ import { MemberChannel } from './member-channel.js';
 const { StatusRequest, StatusResponse, MoveLeaderRequest } = etcdserverpb;
 const size = 3;
 const pollMs = 10;
+const settleMs = 1_000;
 /** A cluster that does not settle for so long is broken. */
 const patienceMs = 30_000;
 
@@ -76,6 +77,20 @@ export class ClusterTarget {
       const later = await Promise.all(this.members.map((member) => this.status(member)));
       return later.every((view) => Number(view.raftAppliedIndex) >= newest) || undefined;
     });
+  }
+
+  /**
+   * Starts a member that was ended; resolves when it is as the others are: level with them, its HTTP side loaded, which
+   * takes its event loop for a while, and a moment later.
+   */
+  async restart(member: MemberProcess): Promise<void> {
+    await member.start();
+    await eventually(
+      'the HTTP side answers',
+      async () => (await fetch(`${member.url}/health`)).ok || undefined,
+    );
+    await this.caughtUp();
+    await pause(settleMs);
   }
 
   /** Asks the leader to hand over to this member. */

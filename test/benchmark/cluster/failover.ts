@@ -67,8 +67,7 @@ async function killLeader(cluster: ClusterTarget): Promise<{ sdk: number; raw: n
   isOver.value = true;
   await Promise.all([ended, ...rawSeen]);
   await client.close({ drain: 100 });
-  await leader.start();
-  await cluster.caughtUp();
+  await cluster.restart(leader);
   return { sdk: sdk - killedAt, raw: raw - killedAt };
 }
 

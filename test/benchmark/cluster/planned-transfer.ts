@@ -81,8 +81,7 @@ async function move(cluster: ClusterTarget): Promise<Transfer> {
 async function stopLeader(cluster: ClusterTarget): Promise<Transfer> {
   const { leader } = await cluster.roles();
   const transfer = await underLoad(cluster, () => leader.stop('SIGTERM'));
-  await leader.start();
-  await cluster.caughtUp();
+  await cluster.restart(leader);
   return transfer;
 }
 

@@ -3,6 +3,8 @@ import { type Entry } from '../../../apps/server/src/engine/raft/message.js';
 import { Model, type Answer } from '../model/model.js';
 import { type Invocation } from '../clients/invocation.js';
 import { Violation } from '../world/violation.js';
+import { decodeConfChange } from '../../../apps/server/src/engine/raft/confchange/conf-change.js';
+import { Configuration } from './configuration.js';
 import { CommandKind, decodeCommand, modelCommand, responseText } from './commands.js';
 
 /** The founding of a cluster has this place in its log, and is no entry of it. */
@@ -68,7 +70,7 @@ export class CommittedLog {
   /** Who has proposed what, by member, process and number: nothing may be there twice (K3). */
   private readonly names = new Set<string>();
 
-  constructor() {
+  constructor(readonly configuration = new Configuration([])) {
     const answer = { error: undefined, revision: 1, text: '' };
     const data = Buffer.alloc(0);
     for (let index = 0; index <= foundingIndex; index++) {
@@ -181,9 +183,17 @@ export class CommittedLog {
       compacted,
       isOutOfSpace,
     });
-    this.compareResult(entry, result, answer);
+    if (entry.kind === 'config') this.configure(entry, result);
+    else this.compareResult(entry, result, answer);
     if (isCommand) this.assign(data, entry.index);
     if (answer.error === undefined) this.followLease(command, entry.index);
+  }
+
+  /** A change of the members, or one that all of them refused alike. */
+  private configure({ data, index }: Entry, result: ApplyResult): void {
+    const { context, changes } = decodeConfChange(data);
+    if (changes.length > 0) this.assign(Buffer.from(context), index);
+    if (result.error === undefined) this.configuration.apply(data, this.term());
   }
 
   private followLease(command: ReturnType<typeof modelCommand>, index: number): void {

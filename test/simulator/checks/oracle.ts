@@ -15,6 +15,7 @@ const unknownErrors: ReadonlySet<ProtocolErrorName | undefined> = new Set([
 const refusedAtDoor: ReadonlySet<ProtocolErrorName | undefined> = new Set([
   'NoLeader',
   'RequestTooManyRequests',
+  'NotSupportedForLearner',
 ]);
 
 /** Whether an error leaves it open what became of the request. */

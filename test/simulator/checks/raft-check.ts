@@ -40,6 +40,8 @@ export class RaftCheck {
   private readonly known = new Map<string, KnownEntry>();
   /** The terms of the entries that the leader of `term` has sent, by index. */
   private readonly sentTerms = new Map<number, number>();
+  /** Where the leader of `term` has sent changes of the members. */
+  private sentChanges: number[] = [];
   /** The highest commit index that anybody has told. */
   private commit = 0;
 
@@ -57,11 +59,11 @@ export class RaftCheck {
     this.checkTerm(from, raft);
     switch (raft.kind) {
       case 'heartbeat':
-        this.claims(from, raft.term);
+        this.claims(from, raft.term, raft.from);
         this.commits(from, raft.term, raft.commit);
         break;
       case 'append':
-        this.claims(from, raft.term);
+        this.claims(from, raft.term, raft.from);
         this.appends(raft);
         this.commits(from, raft.term, raft.commit);
         break;
@@ -85,16 +87,20 @@ export class RaftCheck {
     this.terms.set(from, term);
   }
 
-  /** R1. */
-  private claims(member: number, term: number): void {
+  /** R1; and R13: once everybody could know that a member was removed nobody elects it. */
+  private claims(member: number, term: number, id: bigint): void {
     const other = this.leaders.get(term);
     if (other === member) return;
     if (other !== undefined) throw new Violation('R1', `members ${other} and ${member} lead term ${term}`);
+    const removedIn = this.log.configuration.removed.get(id);
+    if (removedIn !== undefined && removedIn < term)
+      throw new Violation('R13', `member ${member} leads term ${term}, but was removed in term ${removedIn}`);
     this.leaders.set(term, member);
     if (term < this.term) return;
     this.term = term;
     this.leader = member;
     this.sentTerms.clear();
+    this.sentChanges = [];
     this.onLeader?.();
   }
 
@@ -108,14 +114,24 @@ export class RaftCheck {
     this.votes.set(key, candidate);
   }
 
-  private appends({ entries, previousTerm, term }: Append): void {
+  private appends({ entries, previousTerm, term, commit }: Append): void {
     let before = previousTerm;
     for (const entry of entries) {
       this.checkMatching(entry, before);
       this.checkComplete(entry, term);
       before = entry.term;
-      if (term === this.term) this.sentTerms.set(entry.index, entry.term);
+      if (term !== this.term) continue;
+      this.sentTerms.set(entry.index, entry.term);
+      if (entry.kind === 'config') this.changes(entry, term, commit);
     }
+  }
+
+  /** R9: a leader begins a change of the members only when the one before is committed. */
+  private changes({ index, term: entryTerm }: Entry, term: number, commit: number): void {
+    const pending = this.sentChanges.filter((other) => other < index && other > Math.max(commit, this.log.last));
+    this.sentChanges.push(index);
+    if (entryTerm !== term || pending.length === 0) return;
+    throw new Violation('R9', `the members change at entry ${index}, and at ${pending[0]}, which is not committed`);
   }
 
   /**

@@ -38,6 +38,7 @@ export const sendsAway: ReadonlySet<ProtocolErrorName | undefined> = new Set([
   'LeaderChanged',
   'Stopped',
   'TimeoutWaitAppliedIndex',
+  'NotSupportedForLearner',
 ]);
 
 /** One client's calls, one at a time, over a network that delays answers and loses them when the member dies. */

@@ -98,9 +98,9 @@ export class WatchClient {
   }
 
   private step(): void {
-    if (this.isDone) return;
     this.later();
     if (this.stream === undefined) return this.reconnect();
+    if (this.isDone) return;
     const draw = this.parts.fate.draw('watch step', this.number, this.steps);
     const point = draw.next();
     if (point < 0.25) this.send(this.stream, progressRequest());

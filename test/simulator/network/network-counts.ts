@@ -9,6 +9,13 @@ export interface NetworkCounts extends Record<TroubleKind, number> {
   refusals: number;
   states: number;
   brokenStates: number;
+  /** Changes of the members that the cluster made, and machines that were lost. */
+  additions: number;
+  learners: number;
+  promotions: number;
+  removals: number;
+  leaderMoves: number;
+  wipes: number;
 }
 
 export function noNetworkFaults(): NetworkCounts {
@@ -20,6 +27,12 @@ export function noNetworkFaults(): NetworkCounts {
     refusals: 0,
     states: 0,
     brokenStates: 0,
+    additions: 0,
+    learners: 0,
+    promotions: 0,
+    removals: 0,
+    leaderMoves: 0,
+    wipes: 0,
     pauses: 0,
     isolations: 0,
     refusedMembers: 0,

@@ -12,6 +12,8 @@ export interface Endpoint {
   arrive(message: PeerMessage): void;
   sendFailed(member: number): void;
   unreachable(member: number): void;
+  /** Another member says that this one was removed. */
+  toldRemoved(): void;
   takeState(state: CarriedState, done: (error: Error | undefined) => void): void;
 }
 
@@ -47,8 +49,14 @@ export class Network {
 
   constructor(
     private readonly parts: NetworkParts,
-    readonly members: number,
+    private members: number,
   ) {}
+
+  /** One more member; it has the next number. */
+  grow(): void {
+    this.members++;
+  }
+
 
   attach(endpoint: Endpoint): void {
     this.endpoints.set(endpoint.member, endpoint);
@@ -82,6 +90,13 @@ export class Network {
     if (this.isCalm || !fate.chance(profile.duplicateShare, 'duplicate', link.id, number)) return;
     counts.duplicates++;
     this.deliverLater(link, to, message, `again, ${text}`, -number);
+  }
+
+  /** Who is refused for good learns it on the connection that it made. */
+  tellRemoved(from: number, to: number): void {
+    this.later('removal', from, to, `${from} tells ${to} that it was removed`, () => {
+      if (this.link(from, to).cuts + this.link(to, from).cuts === 0) this.endpoints.get(to)?.toldRemoved();
+    });
   }
 
   /** Brings a state over; `done` comes once, unless the sender dies: with why it did not get there, or when it did. */

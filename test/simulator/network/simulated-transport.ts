@@ -1,3 +1,4 @@
+import { type Identities } from '../world/identity.js';
 import { type MemberId } from '../../../apps/server/src/engine/raft/message.js';
 import { type PeerMessage } from '../../../apps/server/src/engine/replica/peer-message.js';
 import {
@@ -17,9 +18,9 @@ export interface TransportParts {
   /** Unique among all processes. */
   readonly process: number;
   readonly member: number;
-  /** Members are numbered from 1; these two translate. */
-  readonly idOf: (member: number) => MemberId;
-  readonly numberOf: (id: MemberId) => number;
+  readonly identities: Identities;
+  /** Members that it is told of before it knows the cluster. */
+  readonly acquainted: readonly MemberId[];
   /** A state at `index` arrived. */
   readonly onState: (index: number) => void;
 }
@@ -32,9 +33,17 @@ export class SimulatedTransport implements PeerTransport, Endpoint {
   onSendFailed: PeerTransport['onSendFailed'];
   onRemoved: PeerTransport['onRemoved'];
 
+  isRemoved: PeerTransport['isRemoved'];
+
   private received = 0;
+  private peers: ReadonlySet<MemberId> = new Set();
+  /** Members that called, or that this one was told of, and that the replica has not named. */
+  private readonly strangers: Set<MemberId>;
+  /** Members that the replica named before and no longer does. */
+  private readonly former = new Set<MemberId>();
 
   constructor(private readonly parts: TransportParts) {
+    this.strangers = new Set(parts.acquainted);
     parts.network.attach(this);
   }
 
@@ -43,19 +52,31 @@ export class SimulatedTransport implements PeerTransport, Endpoint {
   }
 
   send(messages: readonly PeerMessage[]): void {
-    const { network, member, numberOf } = this.parts;
-    for (const message of messages) network.send(member, numberOf(message.to), message);
+    const { network, member, identities } = this.parts;
+    for (const message of messages) {
+      const to = identities.numberOf(message.to);
+      if (to !== undefined && this.reaches(message.to)) network.send(member, to, message);
+    }
   }
 
-  /** Everybody can be reached from the start here: addresses are not simulated. */
-  setPeers(): void {}
+  /** Who is not named any more is refused from now on; addresses are not simulated. */
+  setPeers(peers: ReadonlyMap<MemberId, readonly string[]>): void {
+    for (const id of this.peers) if (!peers.has(id)) this.former.add(id);
+    this.peers = new Set(peers.keys());
+    for (const id of this.peers) this.former.delete(id);
+    for (const id of [...this.strangers]) {
+      if (this.peers.has(id) || this.wasRemoved(id)) this.strangers.delete(id);
+    }
+  }
 
   /** Resumes where a connection broke are within the network: it brings all of a state, late, or gives up. */
   async sendState(to: MemberId, senderTerm: number, state: StateFile): Promise<void> {
-    const { network, disk, member, idOf, numberOf } = this.parts;
-    const carried = await readState(disk, state, idOf(member), senderTerm);
+    const { network, disk, member, identities } = this.parts;
+    const target = identities.numberOf(to);
+    if (target === undefined || !this.reaches(to)) throw new Error(`there is no member ${to.toString(16)}`);
+    const carried = await readState(disk, state, this.idOf(member), senderTerm);
     await new Promise<void>((resolve, reject) => {
-      network.sendState(member, numberOf(to), carried, (error) => {
+      network.sendState(member, target, carried, (error) => {
         this.parts.gate.pass(() => (error === undefined ? resolve() : reject(error)));
       });
     });
@@ -67,7 +88,21 @@ export class SimulatedTransport implements PeerTransport, Endpoint {
   }
 
   arrive(message: PeerMessage): void {
-    this.parts.gate.pass(() => this.onMessage?.(message));
+    const { network, member, gate, identities } = this.parts;
+    gate.pass(() => {
+      const { from } = message;
+      if (this.wasRemoved(from)) {
+        const sender = identities.numberOf(from);
+        if (sender !== undefined) network.tellRemoved(member, sender);
+        return;
+      }
+      if (!this.peers.has(from)) this.strangers.add(from);
+      this.onMessage?.(message);
+    });
+  }
+
+  toldRemoved(): void {
+    this.parts.gate.pass(() => this.onRemoved?.());
   }
 
   takeState(state: CarriedState, done: (error: Error | undefined) => void): void {
@@ -85,10 +120,22 @@ export class SimulatedTransport implements PeerTransport, Endpoint {
   }
 
   sendFailed(member: number): void {
-    this.parts.gate.pass(() => this.onSendFailed?.(this.parts.idOf(member)));
+    this.parts.gate.pass(() => this.onSendFailed?.(this.idOf(member)));
   }
 
   unreachable(member: number): void {
-    this.parts.gate.pass(() => this.onUnreachable?.(this.parts.idOf(member)));
+    this.parts.gate.pass(() => this.onUnreachable?.(this.idOf(member)));
+  }
+
+  private reaches(id: MemberId): boolean {
+    return this.peers.has(id) || this.strangers.has(id);
+  }
+
+  private wasRemoved(id: MemberId): boolean {
+    return !this.peers.has(id) && (this.former.has(id) || this.isRemoved?.(id) === true);
+  }
+
+  private idOf(member: number): MemberId {
+    return this.parts.identities.all[member - 1].id;
   }
 }

@@ -5,13 +5,13 @@ import { type Profile } from './profile.js';
 export const electionMs = 1_000;
 
 /** What the engine of a member is told. */
-export function engineOptions(profile: Profile, own: Identity, all: readonly Identity[]): EngineOptions {
+export function engineOptions(profile: Profile, own: Identity, founders: readonly Identity[]): EngineOptions {
   return {
     directory: '/data',
     name: own.name,
     clusterId: 0xc1n,
     memberId: own.id,
-    foundingMembers: all.map(({ id, name, peerUrl }) => ({ id, name, peerUrls: [peerUrl] })),
+    foundingMembers: founders.map(({ id, name, peerUrl }) => ({ id, name, peerUrls: [peerUrl] })),
     peerUrls: [own.peerUrl],
     clientUrls: [own.clientUrl],
     heartbeatMs: 100,

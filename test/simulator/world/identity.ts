@@ -1,4 +1,4 @@
-/** A member of the simulated cluster. Members are numbered from 1. */
+/** A member of the simulated cluster. Members are numbered from 1, in the order in which they came. */
 export interface Identity {
   readonly number: number;
   readonly id: bigint;
@@ -9,17 +9,38 @@ export interface Identity {
 
 const firstId = 0xa1n;
 
-/** The members of a cluster of `count`. */
-export function identities(count: number): Identity[] {
-  return Array.from({ length: count }, (_, at) => ({
-    number: at + 1,
-    id: firstId + BigInt(at),
-    name: `m${at + 1}`,
-    peerUrl: `http://127.0.0.${at + 1}:2380`,
-    clientUrl: `http://127.0.0.${at + 1}:2379`,
-  }));
+/** All that ever were members: founders, and those that were added later. */
+export class Identities {
+  readonly all: Identity[] = [];
+  readonly founders: readonly Identity[];
+  private readonly byId = new Map<bigint, Identity>();
+
+  constructor(founders: number) {
+    for (let at = 0; at < founders; at++) this.add(firstId + BigInt(at));
+    this.founders = [...this.all];
+  }
+
+  /** The next member; its id is what the cluster gave it. */
+  add(id: bigint): Identity {
+    const number = this.all.length + 1;
+    const identity = {
+      number,
+      id,
+      name: `m${number}`,
+      peerUrl: peerUrlOf(number),
+      clientUrl: `http://127.0.0.${number}:2379`,
+    };
+    this.all.push(identity);
+    this.byId.set(id, identity);
+    return identity;
+  }
+
+  /** Undefined for an id that no machine has yet. */
+  numberOf(id: bigint): number | undefined {
+    return this.byId.get(id)?.number;
+  }
 }
 
-export function numberOf(id: bigint): number {
-  return Number(id - firstId) + 1;
+function peerUrlOf(number: number): string {
+  return `http://127.0.0.${number}:2380`;
 }

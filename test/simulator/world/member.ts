@@ -4,7 +4,7 @@ import { type Backend } from '../../../apps/server/src/engine/backend/backend.js
 import { SimulatedDisk, type DiskEffect } from '../../../apps/server/src/engine/platform/simulated-disk.js';
 import { DiskModel } from '../../../apps/server/src/engine/platform/simulated-disk-model.js';
 import { NoPeers, type PeerTransport } from '../../../apps/server/src/engine/replica/peer-transport.js';
-import { type CommittedLog } from '../checks/committed-log.js';
+import { type CommittedLog, foundingIndex } from '../checks/committed-log.js';
 import { MemberLog } from '../checks/member-log.js';
 import { type Network } from '../network/network.js';
 import { SimulatedTransport } from '../network/simulated-transport.js';
@@ -14,7 +14,8 @@ import { engineOptions } from './engine-settings.js';
 import { watchBoot } from './boot.js';
 import { type Fate } from './fate.js';
 import { Gate } from './gate.js';
-import { numberOf, type Identity } from './identity.js';
+import { CrashPoints } from './crash-points.js';
+import { type Identities, type Identity } from './identity.js';
 import { type Profile } from './profile.js';
 import { type Schedule } from './schedule.js';
 import { silentLogger, silentMeter } from './silence.js';
@@ -29,8 +30,9 @@ export interface MemberParts {
   readonly schedule: Schedule;
   readonly profile: Profile;
   readonly identity: Identity;
-  /** All members of the cluster. */
-  readonly members: readonly Identity[];
+  readonly identities: Identities;
+  /** It founds the cluster with the others, rather than joining it later. */
+  readonly isFounder: boolean;
   /** Undefined for a member that is alone. */
   readonly network: Network | undefined;
   readonly clock: ClockError;
@@ -55,10 +57,10 @@ interface Process {
 
 /** One member: starts it, breaks it, and starts it again. */
 export class Member {
-  crashes = 0;
-  /** Disk effects of all processes. A crash comes at one of them. */
-  effects = 0;
   wallOffsetMs = 0;
+  /** Why no process of it runs any more: the cluster removed it, or its disk was lost and with it all that it had promised. */
+  gone: 'removed' | 'wiped' | undefined;
+  readonly points: CrashPoints;
   readonly faults: StorageFaults;
   readonly log: MemberLog;
   /** The connections of clients broke. */
@@ -69,7 +71,6 @@ export class Member {
   private files = new DiskModel();
   private readonly store: SimulatedStore;
   private capacityBytes = Number.POSITIVE_INFINITY;
-  private crashAt: number;
   private stalls = 0;
   /** Keeps the fates of members apart. */
   private readonly place: number;
@@ -81,7 +82,7 @@ export class Member {
     const { profile, identity } = parts;
     const grayMs = profile.grayMember === identity.number ? profile.grayMs : 0;
     this.faults = new StorageFaults(parts.fate, parts.profile.faults, parts.counts, grayMs);
-    this.crashAt = parts.crashAt ?? this.nextCrash(false);
+    this.points = new CrashPoints(parts.fate, profile.faults, this.place, parts.crashAt);
   }
 
   /** The engine, for clients, while it serves. */
@@ -91,6 +92,24 @@ export class Member {
 
   get number(): number {
     return this.parts.identity.number;
+  }
+
+  get id(): bigint {
+    return this.parts.identity.id;
+  }
+
+  /** The cluster counts on it, and rightly. */
+  get isMember(): boolean {
+    return this.gone === undefined && this.parts.log.configuration.has(this.id);
+  }
+
+  /** It has begun with the members, or has had a state of theirs. */
+  get knowsCluster(): boolean {
+    return this.parts.isFounder || this.log.applied > foundingIndex;
+  }
+
+  get isVoter(): boolean {
+    return this.isMember && this.parts.log.configuration.voters.has(this.id);
   }
 
   /** A process runs, though it may not serve yet, or be stopped. */
@@ -125,6 +144,7 @@ export class Member {
   }
 
   start(): void {
+    if (this.gone !== undefined) return;
     const { parts } = this;
     const { schedule, fate } = parts;
     const number = this.place + ++this.processes;
@@ -167,7 +187,7 @@ export class Member {
       return fault;
     };
     this.faults.isFatal = false;
-    const options = engineOptions(parts.profile, parts.identity, parts.members);
+    const options = engineOptions(parts.profile, parts.identity, parts.isFounder ? parts.identities.founders : []);
     const transport: PeerTransport = process.transport ?? new NoPeers();
     createEngine(options, this.platform(process), transport).then(
       (engine) => this.opened(process, engine),
@@ -181,7 +201,6 @@ export class Member {
     if (process === undefined) return;
     const { fate, schedule, planted } = parts;
     this.process = undefined;
-    this.crashes++;
     schedule.note(`${this.prefix}process ${this.processes} ends: ${kind}`);
     process.gate.halt();
     process.disk.crash();
@@ -197,7 +216,7 @@ export class Member {
     planted?.media?.(this.files);
     if (kind === 'power') parts.counts.powerCuts++;
     else if (kind === 'kill') parts.counts.kills++;
-    this.crashAt = this.nextCrash(true);
+    this.points.crashed();
     if (process.transport !== undefined) parts.network?.detach(process.transport, kind !== 'power');
     this.onDown?.();
     schedule.after(
@@ -205,6 +224,19 @@ export class Member {
       `${this.prefix}process ${this.processes} is started again`,
       () => this.start(),
     );
+  }
+
+  /** The machine is lost with its disk. Who starts a member on another one is told to add it anew, so nobody does. */
+  wipe(): void {
+    this.gone = 'wiped';
+    this.crash('power');
+    this.files = new DiskModel();
+  }
+
+  /** Somebody ends the process of a member that was removed and was not told. */
+  retire(): void {
+    this.gone = 'removed';
+    this.crash('stop');
   }
 
   /** Ends the process in order. */
@@ -224,7 +256,7 @@ export class Member {
   /** From now on nothing breaks any more. */
   calmDown(): void {
     this.faults.isCalm = true;
-    this.crashAt = Number.POSITIVE_INFINITY;
+    this.points.isCalm = true;
     this.setCapacity(Number.POSITIVE_INFINITY);
   }
 
@@ -240,13 +272,12 @@ export class Member {
 
   /** Before the lines of the trace that would be everybody's. */
   private get prefix(): string {
-    return this.parts.members.length === 1 ? '' : `${this.parts.identity.name} `;
+    return this.parts.network === undefined ? '' : `${this.parts.identity.name} `;
   }
 
   private transport(process: number, gate: Gate, disk: SimulatedDisk): SimulatedTransport | undefined {
-    const { network, identity, members } = this.parts;
+    const { network, identity, identities } = this.parts;
     if (network === undefined) return undefined;
-    const idOf = (member: number): bigint => members[member - 1].id;
     const onState = (index: number): void => this.log.received(index);
     return new SimulatedTransport({
       network,
@@ -254,19 +285,16 @@ export class Member {
       disk,
       process,
       member: identity.number,
-      idOf,
-      numberOf,
+      identities,
+      // Only a first start is told of others; later ones know them from their store, or wait to be called.
+      acquainted: this.processes === 1 ? this.acquaintances : [],
       onState,
     });
   }
 
-  private nextCrash(isRestart: boolean): number {
-    const { fate, profile } = this.parts;
-    const { crashes, earlyCrashChance, crashSpread } = profile.faults;
-    if (this.crashes >= crashes) return Number.POSITIVE_INFINITY;
-    const draw = fate.draw('crash point', this.place + this.crashes);
-    const spread = isRestart && draw.chance(earlyCrashChance) ? 30 : crashSpread;
-    return this.effects + 1 + draw.below(spread);
+  private get acquaintances(): bigint[] {
+    const { log, identities } = this.parts;
+    return identities.all.map(({ id }) => id).filter((id) => id !== this.id && log.configuration.has(id));
   }
 
   private stall(): number {
@@ -288,11 +316,8 @@ export class Member {
   }
 
   private beforeEffect(process: Process): void {
-    this.effects++;
-    if (this.effects < this.crashAt || process !== this.process) return;
-    const { fate, profile } = this.parts;
-    const isPower = fate.chance(profile.faults.powerShare, 'power', this.place, this.effects);
-    this.crash(isPower ? 'power' : 'kill');
+    if (!this.points.isDue() || process !== this.process) return;
+    this.crash(this.points.cutsPower ? 'power' : 'kill');
   }
 
   private platform(process: Process): EnginePlatform {
@@ -360,10 +385,19 @@ export class Member {
   private failed(process: Process, error: Error): void {
     if (process !== this.process) return;
     this.parts.schedule.note(`${this.prefix}process ${this.processes} gives up: ${error.message}`);
-    if (!this.faults.isFatal && !this.makesRoom(error)) {
+    if (error.name === 'MemberRemovedError') this.leaves();
+    else if (!this.faults.isFatal && !this.makesRoom(error)) {
       this.parts.schedule.fail(gaveUp('gave up although its storage works', error));
     }
     this.crash('stop');
+  }
+
+  /** R13: only who was removed goes. */
+  private leaves(): void {
+    const { log, schedule, identity } = this.parts;
+    this.gone = 'removed';
+    if (log.configuration.removed.has(this.id)) return;
+    schedule.fail(new Violation('R13', `${identity.name} was not removed, but goes`));
   }
 
   private refusedToStart(process: Process, error: unknown): void {

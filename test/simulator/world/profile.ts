@@ -35,6 +35,8 @@ export interface Profile {
   /** Entries kept for members that lag; who lags further gets a whole state. */
   readonly retainedEntries: number;
   readonly network: NetworkProfile;
+  /** Mean time between two things that somebody does to the cluster's members; 0 for never. */
+  readonly administratorEveryMs: number;
 }
 
 export type OperationKind =
@@ -144,6 +146,7 @@ export function drawProfile(fate: Fate): Profile {
     downMs: 400,
     retainedEntries: 5_000,
     network: quietNetwork,
+    administratorEveryMs: 0,
   };
 }
 
@@ -164,5 +167,6 @@ export function drawClusterProfile(fate: Fate, members: number): Profile {
     downMs: draw.pick([100, 400, 3_000]),
     retainedEntries: draw.pick([0, 3, 30, 5_000]),
     network: drawNetwork(fate),
+    administratorEveryMs: fate.draw('profile of the administrator').pick([0, 0, 400, 1_500, 4_000]),
   };
 }

@@ -10,4 +10,5 @@ export const silentMeter: Meter = {
   gauge: () => instrument,
   histogram: () => instrument,
   observed: () => {},
+  observedCounter: () => {},
 };

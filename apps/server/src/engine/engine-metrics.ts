@@ -1,3 +1,4 @@
+import { observeOperations } from './operation-metrics.js';
 import type { Meter } from './platform/meter.js';
 import type { RequestParts } from './requests/request-parts.js';
 
@@ -5,11 +6,13 @@ import type { RequestParts } from './requests/request-parts.js';
 export function observeEngine(parts: RequestParts, meter: Meter): void {
   observeServer(parts, meter);
   observeStore(parts, meter);
-  observeWatchesAndLeases(parts, meter);
+  observeWatches(parts, meter);
+  observeOperations(parts, meter);
 }
 
 function observeServer({ replica, backend, limits }: RequestParts, meter: Meter): void {
   const observe = meter.observed.bind(meter);
+  const count = meter.observedCounter.bind(meter);
   observe('etcd_server_has_leader', 'Whether a leader is known: 1 is, 0 is not.', () =>
     replica.leader === 0n ? 0 : 1,
   );
@@ -19,25 +22,25 @@ function observeServer({ replica, backend, limits }: RequestParts, meter: Meter)
   observe('etcd_server_is_learner', 'Whether this member is a learner: 1 if it is, 0 otherwise.', () =>
     replica.isLearner ? 1 : 0,
   );
-  observe(
+  count(
     'etcd_server_leader_changes_seen_total',
     'Changes of leader that this member saw.',
     () => replica.leaderChanges,
   );
-  observe(
+  count(
     'etcd_server_proposals_failed_total',
     'Proposals that came to nothing.',
-    () => replica.failedProposals,
+    () => replica.load.failedProposals,
   );
-  observe(
+  count(
     'etcd_server_read_indexes_failed_total',
     'Linearizable reads that were given up.',
-    () => replica.readCounts.failed,
+    () => replica.load.readCounts.failed,
   );
-  observe(
+  count(
     'etcd_server_slow_read_indexes_total',
     'Rounds for linearizable reads that had to be asked for again.',
-    () => replica.readCounts.slow,
+    () => replica.load.readCounts.slow,
   );
   observe(
     'etcd_server_proposals_committed_total',
@@ -52,19 +55,19 @@ function observeServer({ replica, backend, limits }: RequestParts, meter: Meter)
   observe(
     'etcd_server_proposals_pending',
     'Proposals that wait for their result.',
-    () => replica.pendingProposals,
+    () => replica.load.pendingProposals,
   );
   observe('etcd_server_quota_backend_bytes', 'Quota of the store in bytes.', () => limits.quotaBackendBytes);
   observe(
     'conclave_server_proposal_queue_bytes',
     'Bytes of commands that wait for their result.',
-    () => replica.proposalBytes,
+    () => replica.load.proposalBytes,
   );
-  observe('conclave_server_reads_pending', 'Linearizable reads that wait.', () => replica.pendingReads);
+  observe('conclave_server_reads_pending', 'Linearizable reads that wait.', () => replica.load.pendingReads);
   observe(
     'conclave_server_apply_backlog_entries',
     'Committed entries that are not applied yet.',
-    () => replica.applyBacklog,
+    () => replica.load.applyBacklog,
   );
 }
 
@@ -104,7 +107,7 @@ function observeStore({ backend, store }: RequestParts, meter: Meter): void {
   );
 }
 
-function observeWatchesAndLeases({ hub, lessor }: RequestParts, meter: Meter): void {
+function observeWatches({ hub }: RequestParts, meter: Meter): void {
   const observe = meter.observed.bind(meter);
   observe('etcd_debugging_mvcc_watcher_total', 'Watchers.', () => hub.stats.watchers);
   observe('etcd_debugging_mvcc_watch_stream_total', 'Watch streams.', () => hub.stats.streams);
@@ -118,7 +121,4 @@ function observeWatchesAndLeases({ hub, lessor }: RequestParts, meter: Meter): v
     'Events that wait to be sent.',
     () => hub.stats.pendingEvents,
   );
-  observe('etcd_debugging_lease_granted_total', 'Leases granted.', () => lessor.counts.granted);
-  observe('etcd_debugging_lease_revoked_total', 'Leases revoked.', () => lessor.counts.revoked);
-  observe('etcd_debugging_lease_renewed_total', 'Renewals of leases.', () => lessor.counts.renewed);
 }

@@ -13,6 +13,7 @@ import type { PeerTransport } from './replica/peer-transport.js';
 import { Replica } from './replica/replica.js';
 import { Roster } from './replica/roster.js';
 import { LeaderlessStreams } from './requests/leaderless-streams.js';
+import { OpenWatches } from './requests/open-watches.js';
 import type { RequestParts } from './requests/request-parts.js';
 import { ResponseHeader } from './requests/response-header.js';
 import { WatchHub } from './watch/watch-hub.js';
@@ -44,11 +45,12 @@ export function assemble(
     lessor,
     hub: createHub(options, platform, storage, store, replica),
     backend,
-    compactor: new Compactor(store, machine, backend, clock, options.compactionRowsPerSlice),
+    compactor: new Compactor(store, machine, backend, clock, platform.meter, options.compactionRowsPerSlice),
     renewal: new LeaseRenewal({ replica, machine, lessor, clock }),
     health: new MemberHealth(options.electionMs),
     transfer: new LeadershipTransfer(replica, clock),
     leaderless: new LeaderlessStreams(3 * options.electionMs),
+    watches: new OpenWatches(),
     roster: new Roster({ memberId, machine, replica, transport, clock, logger, lingerMs }),
     header: new ResponseHeader(identity.clusterId, memberId, () => replica.term),
     clock,
@@ -78,6 +80,7 @@ function createReplica(
     { raft, wal, machine, backend, transport, clock, logger, proposer, disk, memberId, spoolDirectory },
     {
       heartbeatMs: options.heartbeatMs,
+      electionMs: options.electionMs,
       // As etcd waits for a proposal.
       requestTimeoutMs: 5_000 + 2 * options.electionMs,
       leaderlessMs: 2 * options.electionMs,

@@ -1,4 +1,4 @@
-import { etcdserverpb, type ProtocolError } from '@conclave/protocol';
+import { etcdserverpb, ProtocolError } from '@conclave/protocol';
 import { CommandKind } from './apply/command.js';
 import { type StateMachine } from './apply/state-machine.js';
 import { assemble, type EngineParts } from './engine-parts.js';
@@ -137,6 +137,7 @@ class RunningEngine implements Engine {
     replica.onLeadership = (term) => this.leadershipChanged(term);
     replica.onLeader = () => this.publish();
     replica.onTick = () => this.observeMembers();
+    replica.onDoubted = () => parts.watches.endAll(ProtocolError.of('Unhealthy'));
     replica.onRestored = () => {
       hub.restored();
       compactor.wake();

@@ -41,6 +41,8 @@ export async function installHttpApplication(
     bodyLimit: Number.MAX_SAFE_INTEGER,
     forceCloseConnections: false,
     exposeHeadRoutes: true,
+    // No route has a schema: compilers for them would take time and memory for nothing.
+    schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
     frameworkErrors: (error: Error, _request: FastifyRequest, reply: FastifyReply) => {
       void reply
         .code(400)
@@ -48,6 +50,7 @@ export async function installHttpApplication(
         .send(failureBody({ code: GrpcStatus.InvalidArgument, message: error.message }));
     },
   });
+  await nextTurn();
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     bodyParser: false,
     abortOnError: false,
@@ -57,11 +60,22 @@ export async function installHttpApplication(
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', (_request, _payload, done) => done(null, undefined));
   app.useGlobalFilters(new FailureFilter((error, where) => host.onDefect(error, where)));
+  await nextTurn();
   await app.init();
+  await nextTurn();
   await fastify.ready();
   if (application === undefined) throw new Error('Fastify asked for no server');
   front.install(application);
   return { close: () => app.close() };
+}
+
+function noSchemas(): never {
+  throw new Error('a route has a schema, but there is no compiler for it; see installHttpApplication');
+}
+
+/** Lets heartbeats and clients have their turn between two steps that take long. */
+function nextTurn(): Promise<void> {
+  return new Promise((turn) => setImmediate(turn));
 }
 
 function nestLogger(host: ApplicationHost): LoggerService {

@@ -1,7 +1,7 @@
 const discovery = 'discovery of a cluster; name the members with --initial-cluster';
 const peerTls = 'finer checks of certificates of members; peer-trusted-ca-file decides who is one';
 const tracing = 'distributed tracing';
-const corruption = 'corruption checks between members';
+const corruption = 'when members check each other for corruption; they always do, about once a second';
 
 /** Flags that etcd has and this server does not have yet, each with what it would set. */
 const unsupported: ReadonlyMap<string, string> = new Map(
@@ -16,8 +16,7 @@ const unsupported: ReadonlyMap<string, string> = new Map(
     'discovery-srv-name': discovery,
     'discovery-endpoints': discovery,
     'discovery-token': discovery,
-    'max-learners': 'the number of learners',
-    'experimental-max-learners': 'the number of learners',
+    'experimental-max-learners': 'the number of learners, now --max-learners',
     'snapshot-catchup-entries': 'entries kept for slow followers',
     'client-crl-file': 'revocation lists',
     'client-cert-allowed-hostname': 'host names of client certificates',

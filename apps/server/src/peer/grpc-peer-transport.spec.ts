@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { nodeRuntime, type Runtime } from '@conclave/grpc';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type MemberId } from '../engine/raft/message.js';
 import { type PeerMessage } from '../engine/replica/peer-message.js';
@@ -166,6 +167,27 @@ describe('connections between members', () => {
     wire.restore();
     wire.cut();
     b.received.length = 0;
+    await arrives(a, b);
+  });
+
+  it('do not wait out the pause of a long absence when the member calls', async () => {
+    let pauses = 0;
+    const after: Runtime['after'] = (ms, callback) => {
+      if (ms <= 100) return nodeRuntime.after(ms, callback);
+      // A pause this long does not end within this test; what is longer bounds attempts.
+      if (ms < 1_000) pauses++;
+      return { cancel: () => undefined };
+    };
+    const runtime = { ...nodeRuntime, after };
+    const limits = { retryFirstMs: 1, retryLongestMs: 500 };
+    const [a, b] = [await start(1n, { limits, runtime }), await start(2n)];
+    const { port } = b;
+    await b.stop();
+    a.transport.setPeers(new Map([[2n, [`http://127.0.0.1:${port}`]]]));
+    await vi.waitFor(() => expect(pauses).toBe(2), waiting);
+    await b.listen(port);
+    await b.open();
+    b.transport.setPeers(peersOf(a));
     await arrives(a, b);
   });
 

@@ -192,12 +192,13 @@ export class GrpcPeerTransport implements PeerTransport, PeerHost {
   }
 
   introduced({ from, peerUrls }: Introduction): boolean {
-    if (this.#peers.has(from)) return true;
     const urls = peerUrls.filter((url) => URL.canParse(url));
-    if (urls.length === 0) return false;
-    const known = this.#strangers.get(from);
-    if (known !== undefined) known.setUrls(urls);
-    else this.#welcome(from, urls);
+    const stranger = this.#strangers.get(from);
+    if (!this.#peers.has(from) && urls.length === 0) return false;
+    if (!this.#peers.has(from) && stranger === undefined) this.#welcome(from, urls);
+    stranger?.setUrls(urls);
+    // After an absence it must be answered soon: an election may hang on it.
+    this.#reach(from)?.heard();
     return true;
   }
 

@@ -97,6 +97,13 @@ export class MessageLink {
     this.#connectLater();
   }
 
+  /** The member called: it is there again, so this link does not wait out the pause that its absence has earned. */
+  heard(): void {
+    if (this.#state !== 'waiting') return;
+    this.#delay.heard();
+    this.#connectLater();
+  }
+
   close(): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';

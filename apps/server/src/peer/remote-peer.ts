@@ -63,6 +63,12 @@ export class RemotePeer implements LinkOwner {
     this.#bulk.setUrls(urls);
   }
 
+  /** The member began to speak to this one. */
+  heard(): void {
+    this.#urgent.heard();
+    this.#bulk.heard();
+  }
+
   close(): void {
     this.#probeTimer?.cancel();
     this.#urgent.close();

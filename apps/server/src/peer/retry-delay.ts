@@ -26,6 +26,11 @@ export class RetryDelay {
     return full * (1 - this.runtime.random() / 2);
   }
 
+  /** The other side is there, since it calls us: the next attempt comes soon. */
+  heard(): void {
+    this.#attempts = Math.min(this.#attempts, 1);
+  }
+
   /** The other side speaks with us: the next attempt comes at once. */
   succeeded(): void {
     this.#attempts = 0;

@@ -1,4 +1,4 @@
-import { nodeRuntime, openPort, type Pipe, type Port } from '@conclave/grpc';
+import { nodeRuntime, openPort, type Pipe, type PipeHandler, type Port } from '@conclave/grpc';
 import { type Logger } from '../engine/platform/logger.js';
 import { type HttpFront } from '../http-api/http-front.js';
 import { PipeDuplex } from '../http-api/pipe-duplex.js';
@@ -28,7 +28,7 @@ interface OpenPort {
  */
 export class ClientPorts {
   readonly #ports: OpenPort[] = [];
-  #waiting: { readonly pipe: Pipe; readonly head: Uint8Array }[] | undefined = [];
+  #waiting: Set<WaitingConnection> | undefined = new Set();
   #takeHttp2: TakeHttp2 | undefined;
 
   private constructor(
@@ -70,7 +70,10 @@ export class ClientPorts {
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
     this.#takeHttp2 = takeHttp2;
-    for (const { pipe, head } of waiting) takeHttp2(pipe, head);
+    for (const { pipe, head } of waiting) {
+      takeHttp2(pipe, head);
+      pipe.resume();
+    }
   }
 
   /** Reads the certificate files again; new handshakes use them. @throws when they cannot be read or do not fit. */
@@ -115,9 +118,38 @@ export class ClientPorts {
   #http2(pipe: Pipe, head: Uint8Array, use: Use): void {
     if (use === 'http' || use === 'metrics') pipe.destroy();
     else if (this.#takeHttp2 !== undefined) this.#takeHttp2(pipe, head);
-    else if (this.#waiting !== undefined && this.#waiting.length < waitingMax)
-      this.#waiting.push({ pipe, head });
+    else if (this.#waiting !== undefined && this.#waiting.size < waitingMax)
+      this.#waiting.add(new WaitingConnection(pipe, head, this.#waiting));
     else pipe.destroy();
+  }
+}
+
+/** A connection that nobody can serve yet: what the client sends meanwhile stays in its socket, and it may leave. */
+class WaitingConnection implements PipeHandler {
+  constructor(
+    readonly pipe: Pipe,
+    readonly head: Uint8Array,
+    private readonly waiting: Set<WaitingConnection>,
+  ) {
+    pipe.handler = this;
+    pipe.pause();
+  }
+
+  onOpen(): void {}
+
+  onBytes(): void {
+    throw new Error('a connection that waits delivered bytes');
+  }
+
+  onDrain(): void {}
+
+  /** The end may come while bytes before it wait to be read: whoever serves the connection meets it. */
+  onEnd(): void {
+    this.pipe.destroy();
+  }
+
+  onClose(): void {
+    this.waiting.delete(this);
   }
 }
 

@@ -21,8 +21,8 @@ interface LoadingParts {
 const heavyPackages = [
   'reflect-metadata',
   'rxjs',
-  '@nestjs/common',
   'fastify',
+  '@nestjs/common',
   '@nestjs/core',
   '@nestjs/platform-fastify',
 ];

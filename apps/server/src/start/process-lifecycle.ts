@@ -1,3 +1,4 @@
+import { MemberRemovedError } from '../engine/replica/roster.js';
 import { type LogSink } from '../logging/log-sink.js';
 import { type ServerLogger } from '../logging/server-logger.js';
 import { type Server } from './server.js';
@@ -37,13 +38,24 @@ export class ProcessLifecycle {
   /** The member runs; from now on signals stop it in order. */
   watch(server: Server): void {
     this.#server = server;
-    void server.failed.then((cause) => this.fail('the member cannot go on', cause));
+    void server.failed.then((cause) => {
+      if (cause instanceof MemberRemovedError) this.#removed(cause);
+      else this.fail('the member cannot go on', cause);
+    });
   }
 
   /** Ends the process with the diagnosis. */
   fail(what: string, cause: unknown): void {
     this.logger.fatal(what, { error: messageOf(cause), stack: isDefect(cause) ? stackOf(cause) : undefined });
     void this.#exit(exitFailed);
+  }
+
+  /** What somebody asked for is done, and nothing is wrong: the process ends as after a signal, as etcd's does. */
+  #removed(cause: MemberRemovedError): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    this.logger.warn('this member was removed from the cluster; the process ends', { reason: cause.message });
+    void this.#stop();
   }
 
   #signalled(signal: string): void {

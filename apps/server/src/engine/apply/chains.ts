@@ -97,7 +97,10 @@ export class Chains {
     this.indexes.fill(0);
     if (row.length > 0 && row[0] > format) throw newerFormat(row[0]);
     if (row.length > 0 && (row.length !== rowBytes || row[0] !== format || row[1] >= integrities.length)) {
-      throw new BackendError('damaged-file', `The hash chains are stored in ${row.length} bytes that cannot be read.`);
+      throw new BackendError(
+        'damaged-file',
+        `The hash chains are stored in ${row.length} bytes that cannot be read.`,
+      );
     }
     const at = (offset: number): number => (row.length === 0 ? 0 : row.readInt32BE(offset));
     this.found = integrities[row[1] ?? 0];

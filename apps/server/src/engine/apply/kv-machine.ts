@@ -9,6 +9,7 @@ import {
 } from '../mvcc/mvcc-store.js';
 import { type RangeBounds } from '../mvcc/range-bounds.js';
 import { type ApplyResult, emptyBody } from './apply-result.js';
+import { OperationCounts } from './operation-counts.js';
 import { boundsOf, rangeQuery } from './range-query.js';
 import {
   deleteRangeBody,
@@ -52,6 +53,7 @@ interface Path {
 
 /** The KV commands: put, delete and transactions on the store, with the leases of the keys they touch. */
 export class KvMachine {
+  readonly counts = new OperationCounts();
   private readonly onLeaseChange: LeaseChangeListener;
 
   constructor(
@@ -82,6 +84,7 @@ export class KvMachine {
   /** Deletes the given keys, in order, all in one revision. */
   *deleteKeys(keys: readonly ByteString[]): Slices<KvEffect> {
     const txn = this.store.begin(this.onLeaseChange);
+    this.counts.deletes += keys.length;
     for (let at = 0; at < keys.length; at++) {
       if (at > 0 && at % rowsPerSlice === 0) yield;
       txn.delete(keys[at]);
@@ -94,6 +97,7 @@ export class KvMachine {
     const path = this.choosePath(request);
     this.checkPuts(path);
     this.checkRanges(path);
+    this.counts.txns++;
     const txn = this.store.begin(this.onLeaseChange);
     const body = yield* this.runPath(txn, path);
     return this.finish(txn, body);
@@ -104,6 +108,7 @@ export class KvMachine {
     const path = this.choosePath(request);
     this.checkPuts(path);
     this.checkRanges(path);
+    this.counts.txns++;
     return { error: undefined, revision: this.store.currentRevision, body: this.readPath(path) };
   }
 
@@ -113,15 +118,19 @@ export class KvMachine {
   }
 
   private putIn(txn: WriteTxn, put: PutArguments): Uint8Array {
+    const { counts } = this;
     const { key } = put;
     const previous = put.prevKv || put.ignoreValue ? txn.get(key) : undefined;
     const value = put.ignoreValue && previous !== undefined ? previous.value : put.value;
     const lease = put.ignoreLease ? (txn.head(key)?.lease ?? 0n) : put.lease;
     txn.put(key, value, lease);
+    counts.puts++;
+    counts.putBytes += key.length + value.length;
     return putBody(put.prevKv ? previous : undefined);
   }
 
   private *deleteIn(txn: WriteTxn, request: etcdserverpb.DeleteRangeRequest): Slices<Uint8Array> {
+    this.counts.deletes++;
     const bounds: RangeBounds = boundsOf(request.key, request.range_end);
     const cursor = txn.deleteSlices(bounds, request.prev_kv);
     while (!cursor.step(rowsPerSlice)) yield;
@@ -184,6 +193,7 @@ export class KvMachine {
   ): Slices<OperationResponse> {
     switch (op?.$case) {
       case 'request_range': {
+        this.counts.ranges++;
         const body = rangeBody(txn.range(rangeQuery(op.value)));
         return { operation: ResponseOperation.Range, revision: txn.currentRevision, body };
       }
@@ -212,6 +222,7 @@ export class KvMachine {
         };
       }
       if (op?.$case !== 'request_range') throw ProtocolError.of('KeyNotFound');
+      this.counts.ranges++;
       const result = this.store.range(rangeQuery(op.value));
       return { operation: ResponseOperation.Range, revision: result.revision, body: rangeBody(result) };
     });

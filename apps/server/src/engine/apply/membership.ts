@@ -5,9 +5,6 @@ import type { MemberId } from '../raft/message.js';
 import type { ClusterState } from './cluster-state.js';
 import { CommandKind, commandKind, commandPayload } from './command.js';
 
-/** Learners that a cluster may have at a time, as etcd's default: each takes all that the leader writes. */
-const learnersMax = 1;
-
 /** The kinds that stand in config entries. */
 export type MembershipKind = CommandKind.MemberAdd | CommandKind.MemberRemove | CommandKind.MemberPromote;
 
@@ -39,19 +36,17 @@ export class Membership {
   /**
    * Whether the rows allow the change.
    *
-   * @throws ProtocolError MemberNotFound (also for ids that were removed), MemberExist, PeerURLExist, TooManyLearners,
-   * MemberNotLearner
+   * @throws ProtocolError MemberNotFound (also for ids that were removed), MemberExist, PeerURLExist, MemberNotLearner
    */
   check(kind: MembershipKind, member: etcdserverpb.Member): void {
     const { cluster } = this;
-    const { ID: id, peerURLs, isLearner } = member;
+    const { ID: id, peerURLs } = member;
     const known = cluster.member(id);
     if (cluster.wasRemoved(id)) throw ProtocolError.of('MemberNotFound');
     switch (kind) {
       case CommandKind.MemberAdd:
         if (known !== undefined) throw ProtocolError.of('MemberExist');
         this.checkUrls(id, peerURLs);
-        if (isLearner && this.learners >= learnersMax) throw ProtocolError.of('TooManyLearners');
         return;
       case CommandKind.MemberPromote:
         if (known === undefined) throw ProtocolError.of('MemberNotFound');
@@ -136,7 +131,8 @@ export class Membership {
     return writer.take();
   }
 
-  private get learners(): number {
+  /** The number of learners. */
+  get learners(): number {
     return this.cluster.members.filter(({ isLearner }) => isLearner).length;
   }
 

@@ -30,6 +30,8 @@ interface DeadTombstone {
  * revision may be set in the middle.
  */
 export class Compaction {
+  /** Rows of the log that were removed since the start of the process. */
+  removedRows = 0;
   private readonly row = new LogRow();
   private readonly head = new Head();
   /** Main and sub revisions of rows that were replaced, in turn. */
@@ -54,6 +56,7 @@ export class Compaction {
     if (!this.pending) return false;
     const isLast = this.collect(rows);
     const { replaced, tombstones, backend, state } = this;
+    this.removedRows += replaced.length / 2 + tombstones.length;
     for (let at = 0; at < replaced.length; at += 2) backend.deleteLog(replaced[at], replaced[at + 1]);
     for (const tombstone of tombstones) this.bury(tombstone);
     if (isLast) {

@@ -135,6 +135,11 @@ export class MvccStore implements RangeSource, WriteTxnStore {
     saveState(this.backend, state);
   }
 
+  /** Versions that compactions removed since the start of the process. */
+  get compactedRows(): number {
+    return this.compaction.removedRows;
+  }
+
   /** There are rows that a compaction has yet to remove. */
   get compactionPending(): boolean {
     return this.compaction.pending;

@@ -24,4 +24,6 @@ export interface Meter {
   histogram(name: string, help: string, buckets: readonly number[]): Histogram;
   /** A gauge whose value is asked for when metrics are read. */
   observed(name: string, help: string, read: () => number): void;
+  /** A counter whose value is asked for when metrics are read; it never goes down. */
+  observedCounter(name: string, help: string, read: () => number): void;
 }

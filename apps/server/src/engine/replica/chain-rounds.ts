@@ -41,7 +41,8 @@ export class ChainRounds {
   /** The lowest index for which this member has not reported yet; infinity when there is none. */
   nextOpen(): number {
     let next = Number.POSITIVE_INFINITY;
-    for (const { index, reports } of this.rounds.values()) if (!reports.has(this.member)) next = Math.min(next, index);
+    for (const { index, reports } of this.rounds.values())
+      if (!reports.has(this.member)) next = Math.min(next, index);
     return next;
   }
 

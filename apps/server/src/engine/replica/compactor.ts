@@ -2,6 +2,7 @@ import type { StateMachine } from '../apply/state-machine.js';
 import type { Backend } from '../backend/backend.js';
 import type { MvccStore } from '../mvcc/mvcc-store.js';
 import type { Clock } from '../platform/clock.js';
+import type { Histogram, Meter } from '../platform/meter.js';
 
 /** History rows that one slice looks at: at 0.3 to 0.4 µs a row far below the 5 ms that a request may be delayed. */
 const defaultRowsPerSlice = 2_000;
@@ -14,14 +15,30 @@ export class Compactor {
   private scheduled = false;
   private stopped = false;
   private waiting: (() => void)[] = [];
+  /** When the work that is under way began; undefined while there is none. */
+  private began: number | undefined;
+  private readonly pauses: Histogram;
+  private readonly totals: Histogram;
 
   constructor(
     private readonly store: MvccStore,
     private readonly machine: StateMachine,
     private readonly backend: Backend,
     private readonly clock: Clock,
+    meter: Meter,
     private readonly rowsPerSlice = defaultRowsPerSlice,
-  ) {}
+  ) {
+    this.pauses = meter.histogram(
+      'etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds',
+      'Bucketed histogram of db compaction pause duration.',
+      powersOfTwo(1, 13),
+    );
+    this.totals = meter.histogram(
+      'etcd_debugging_mvcc_db_compaction_total_duration_milliseconds',
+      'Bucketed histogram of db compaction total duration.',
+      powersOfTwo(100, 14),
+    );
+  }
 
   /** Goes on while there is something to do; call it after a compaction was applied, and at start. */
   wake(): void {
@@ -30,7 +47,10 @@ export class Compactor {
     this.clock.defer(() => {
       this.scheduled = false;
       if (this.stopped) return;
+      const from = this.clock.now();
+      this.began ??= from;
       this.machine.compactSlice(this.rowsPerSlice);
+      this.pauses.observe(this.clock.now() - from);
       if (this.store.compactionPending) this.wake();
       else this.finished();
     });
@@ -48,6 +68,8 @@ export class Compactor {
   }
 
   private finished(): void {
+    if (this.began !== undefined) this.totals.observe(this.clock.now() - this.began);
+    this.began = undefined;
     const waiting = this.waiting;
     this.waiting = [];
     if (waiting.length === 0) return;
@@ -55,4 +77,9 @@ export class Compactor {
       for (const callback of waiting) callback();
     });
   }
+}
+
+/** Buckets as etcd's: `count` bounds from `first` on. */
+function powersOfTwo(first: number, count: number): number[] {
+  return Array.from({ length: count }, (_, power) => first * 2 ** power);
 }

@@ -30,10 +30,8 @@ export interface IntegrityHost {
   readonly proposeAsLeader: (kind: CommandKind, payload: Uint8Array, done: ProposalDone) => void;
   /** Asks the leader for a state; calls back when it answered or did not. */
   readonly askForState: (done: () => void) => void;
-  /** This member's state is in doubt: it serves nobody and applies nothing until `trusted`. */
+  /** This member's state is in doubt: it serves nobody and applies nothing until a state of the leader replaced it. */
   readonly doubted: () => void;
-  /** A state of the leader took the place of the one in doubt. */
-  readonly trusted: () => void;
 }
 
 /**
@@ -126,13 +124,15 @@ export class IntegrityCheck {
     });
   }
 
+  /** Whether the core may hear of a message: nobody hands leadership to a member in doubt. */
+  mayStep({ kind }: PeerMessage): boolean {
+    return kind !== 'timeout-now' || this.integrity === 'sound';
+  }
+
   /** A state from the leader took the place of this member's own. */
-  restored(wasIntegrity: Integrity): void {
+  restored(): void {
     this.rounds.clear();
     this.awaited = Number.POSITIVE_INFINITY;
-    if (wasIntegrity === 'sound') return;
-    this.host.logger.info('the state in doubt was replaced by one of the leader');
-    this.host.trusted();
   }
 
   private begin(): void {
@@ -142,7 +142,10 @@ export class IntegrityCheck {
     const members = this.members();
     if (values === undefined || members.length < 2) return;
     const reports = this.rounds.get(index)?.reports;
-    if (reports !== undefined && members.every((member) => isEqual(reports.get(member), reports.get(memberId))))
+    if (
+      reports !== undefined &&
+      members.every((member) => isEqual(reports.get(member), reports.get(memberId)))
+    )
       return;
     this.report(index, values);
   }
@@ -196,7 +199,9 @@ export class IntegrityCheck {
     const { machine, logger, proposeAsLeader } = this.host;
     this.undecidedSince = undefined;
     if (machine.cluster.isRaised(etcdserverpb.AlarmType.CORRUPT)) return;
-    logger.error('members hold different states and no majority says which is right: raising the CORRUPT alarm');
+    logger.error(
+      'members hold different states and no majority says which is right: raising the CORRUPT alarm',
+    );
     const alarm = etcdserverpb.AlarmRequest.fromPartial({
       action: etcdserverpb.AlarmRequest_AlarmAction.ACTIVATE,
       alarm: etcdserverpb.AlarmType.CORRUPT,

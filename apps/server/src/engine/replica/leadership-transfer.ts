@@ -6,6 +6,11 @@ import type { Replica } from './replica.js';
 /** How often it is looked whether another member leads. */
 const lookEveryMs = 10;
 
+/** Whether the member needs nobody's vote but its own. */
+export function isSoleVoter({ id, confState: { voters, outgoing } }: RaftStatus): boolean {
+  return voters.length === 1 && voters[0] === id && outgoing.length === 0;
+}
+
 /** The voter, other than the leader itself, that is furthest in the log and was heard lately; undefined when there is none. */
 export function heirOf({ id, confState, progress }: RaftStatus): MemberId | undefined {
   let best: { readonly member: MemberId; readonly match: number } | undefined;

@@ -41,6 +41,18 @@ export const queryMethods = [
 ] as const;
 export type QueryMethod = (typeof queryMethods)[number];
 
+/** The payload of `member-state`: who asks. */
+export function encodeMemberId(member: MemberId): Uint8Array {
+  const payload = Buffer.alloc(8);
+  payload.writeBigUInt64BE(member);
+  return payload;
+}
+
+/** @throws RangeError when there are fewer than eight bytes. */
+export function decodeMemberId(payload: Uint8Array): MemberId {
+  return Buffer.from(payload).readBigUInt64BE();
+}
+
 /** A question to the leader, which takes it once per (member, boot, request) in a term. Lost questions time out. */
 export interface Query extends Addressed {
   readonly kind: 'query';

@@ -1,46 +1,25 @@
 import { type etcdserverpb, ProtocolError } from '@conclave/protocol';
-import type { CommandKind, Proposer } from '../apply/command.js';
+import { CommandKind } from '../apply/command.js';
+import { encodeCheckpoints } from '../apply/lease-payload.js';
 import type { MembershipKind } from '../apply/membership.js';
-import type { StateMachine } from '../apply/state-machine.js';
-import type { Backend } from '../backend/backend.js';
 import { assert } from '../platform/assert.js';
-import type { Clock, Timer } from '../platform/clock.js';
-import type { Disk } from '../platform/disk.js';
-import type { Logger } from '../platform/logger.js';
 import type { MemberId } from '../raft/message.js';
-import type { RaftStatus, RawNode, RoleChange, SnapshotInstall, Work } from '../raft/raw-node.js';
-import type { Wal } from '../wal/wal.js';
+import type { RaftStatus, RoleChange, SnapshotInstall, Work } from '../raft/raw-node.js';
 import type { LeaderLink } from './leader-link.js';
 import { type ApplyListener, ApplyQueue } from './apply-queue.js';
+import { IntegrityCheck } from './integrity.js';
+import { isSoleVoter } from './leadership-transfer.js';
 import { LogCut } from './log-cut.js';
-import type { PeerMessage } from './peer-message.js';
-import type { PeerTransport } from './peer-transport.js';
+import { encodeMemberId, type PeerMessage } from './peer-message.js';
 import type { ProposalDone } from './proposals.js';
 import { Reads, type ReadDone } from './reads.js';
+import { ReplicaLoad } from './replica-load.js';
+import type { ReplicaOptions, ReplicaParts } from './replica-parts.js';
 import { StateInstall } from './state-install.js';
 import { StateTransfer } from './state-transfer.js';
-import { type SubmissionLimits, Submissions } from './submissions.js';
-
-/** What a replica is made of; the composition root builds all of it. */
-export interface ReplicaParts {
-  readonly raft: RawNode;
-  readonly wal: Wal;
-  readonly machine: StateMachine;
-  readonly backend: Backend;
-  readonly transport: PeerTransport;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly proposer: Proposer;
-  readonly disk: Disk;
-  readonly memberId: MemberId;
-  /** A directory for states that are on their way to other members. */
-  readonly spoolDirectory: string;
-}
-
-export interface ReplicaOptions extends SubmissionLimits {
-  /** One raft tick. */
-  readonly heartbeatMs: number;
-}
+import { StepAside } from './step-aside.js';
+import { Submissions } from './submissions.js';
+import { Ticker } from './ticker.js';
 
 /**
  * One member: drives the consensus core and owns the order of side effects. Nothing here blocks; work goes in turns:
@@ -58,6 +37,8 @@ export class Replica {
   onLeader: (() => void) | undefined;
   /** Called after a state from the leader took the place of this member's own. */
   onRestored: (() => void) | undefined;
+  /** Called when this member serves nobody any more because its state is in doubt. */
+  onDoubted: (() => void) | undefined;
   /** Called at each tick. */
   onTick: (() => void) | undefined;
   /** Called once when the member cannot go on; whoever runs it must end the process. */
@@ -67,19 +48,24 @@ export class Replica {
   /** Changes of leader that this member saw since the start. */
   leaderChanges = 0;
 
+  /** For metrics. */
+  readonly load: ReplicaLoad;
   private readonly submissions: Submissions;
   private readonly reads = new Reads();
   private readonly logCut: LogCut;
   private readonly transfer: StateTransfer;
   private readonly installation: StateInstall;
   private readonly queue: ApplyQueue;
+  private readonly check: IntegrityCheck;
+  private readonly stepAside: StepAside;
   private turnScheduled = false;
   private stopped = false;
+  private refused: ProtocolError | undefined;
   private currentlyLeading: number | undefined;
   private currentTerm: number;
   private currentLeader: MemberId = 0n;
   private lastLeader: MemberId = 0n;
-  private ticker: Timer | undefined;
+  private readonly ticker: Ticker;
 
   constructor(
     private readonly parts: ReplicaParts,
@@ -87,12 +73,14 @@ export class Replica {
   ) {
     const { raft, transport, wal, backend, clock, proposer, logger } = parts;
     this.currentTerm = raft.status().term;
-    this.submissions = new Submissions({ raft, proposer, clock, wake: () => this.scheduleTurn() }, options);
+    const wake = (): void => this.scheduleTurn();
+    this.submissions = new Submissions({ raft, proposer, clock, wake }, options);
     transport.onMessage = (message) => this.receive(message);
     transport.onUnreachable = (member) => this.memberUnreachable(member);
     transport.onSendFailed = (member) => this.tell(() => raft.sendFailed(member));
-    wal.onFailure = (error) => this.fail(error);
-    backend.onFailure = (error) => this.fail(error);
+    const fail = (error: Error): void => this.fail(error);
+    wal.onFailure = fail;
+    backend.onFailure = fail;
     backend.onFlushed = (mark) => this.tell(() => this.logCut.flushed(mark));
     this.logCut = new LogCut(raft, wal, logger);
     const { disk, spoolDirectory, memberId, machine } = parts;
@@ -101,8 +89,17 @@ export class Replica {
       applied: (entry, result) => this.submissions.settle(entry, result),
     };
     this.queue = new ApplyQueue(machine, clock, listener, backend.applied.term);
-    const wake = (): void => this.scheduleTurn();
-    const fail = (error: Error): void => this.fail(error);
+    this.load = new ReplicaLoad(this.submissions, this.reads, this.queue);
+    this.ticker = new Ticker(clock, options.heartbeatMs, () => this.tick());
+    this.stepAside = new StepAside({ raft, logger, electionMs: options.electionMs });
+    this.check = new IntegrityCheck({
+      ...{ memberId, raft, machine, backend, clock, logger },
+      send: (messages) => transport.send(messages),
+      leader: () => this.currentLeader,
+      proposeAsLeader: (kind, payload, done) => this.proposeAsLeader(kind, payload, done),
+      askForState: (done) => this.link.ask('member-state', encodeMemberId(memberId), done),
+      doubted: () => this.doubted(),
+    });
     const common = { raft, backend, disk, logger, logCut: this.logCut };
     this.transfer = new StateTransfer({ ...common, transport, clock, spoolDirectory, wake, fail });
     this.installation = new StateInstall({
@@ -110,9 +107,10 @@ export class Replica {
       memberId,
       wal,
       turn: () => this.turn(),
-      paused: () => this.queue.abandon(),
+      queue: this.queue,
+      integrity: () => this.check.integrity,
       replaced: (state) => this.stateReplaced(state),
-      resumed: wake,
+      resumed: () => this.resumed(),
       fail,
     });
     transport.onState = (state) => this.tell(() => this.installation.arrived(state));
@@ -126,8 +124,9 @@ export class Replica {
   /** Begins to tick; a member that is the only voter campaigns at once rather than wait for an election timeout. */
   start(): void {
     void this.transfer.clearSpool();
-    if (this.isSoleVoter()) this.guard(() => this.parts.raft.campaign());
-    this.tickLater();
+    this.check.start();
+    if (isSoleVoter(this.status)) this.guard(() => this.parts.raft.campaign());
+    this.ticker.start();
     this.scheduleTurn();
   }
 
@@ -150,6 +149,11 @@ export class Replica {
     return this.currentlyLeading;
   }
 
+  /** Why this member serves nobody; undefined while it does. */
+  get refusal(): ProtocolError | undefined {
+    return this.refused;
+  }
+
   get status(): RaftStatus {
     return this.parts.raft.status();
   }
@@ -159,50 +163,24 @@ export class Replica {
     return this.submissions.link;
   }
 
-  get pendingProposals(): number {
-    return this.submissions.count;
-  }
-
-  get failedProposals(): number {
-    return this.submissions.failed;
-  }
-
-  get pendingReads(): number {
-    return this.reads.count;
-  }
-
-  get readCounts(): Readonly<Reads['counts']> {
-    return this.reads.counts;
-  }
-
-  /** Bytes of commands that are proposed and not applied yet. */
-  get proposalBytes(): number {
-    return this.submissions.bytes;
-  }
-
-  /** Entries that are committed and wait to be applied. */
-  get applyBacklog(): number {
-    return this.queue.size;
-  }
-
   /**
    * Proposes one command, through the leader when that is another member, and as soon as there is one. `done` is called
    * once: with the result after it was applied here, or with why there is none; "timed out" leaves the outcome open.
    */
   propose(kind: CommandKind, payload: Uint8Array, done: ProposalDone): void {
-    if (this.stopped) return done(ProtocolError.of('Stopped'), undefined);
+    if (this.refused !== undefined) return done(this.refused, undefined);
     this.submissions.propose(kind, payload, done);
   }
 
   /** Proposes what only the leader may, and only in its term; it is never handed to anybody and never proposed again. */
   proposeAsLeader(kind: CommandKind, payload: Uint8Array, done: ProposalDone): void {
-    if (this.stopped) return done(ProtocolError.of('Stopped'), undefined);
+    if (this.refused !== undefined) return done(this.refused, undefined);
     this.submissions.proposeAsLeader(kind, payload, done);
   }
 
   /** Proposes a change of the members, once no other is under way. Only for the leader: NotLeader means nothing was begun. */
   proposeChange(kind: MembershipKind, member: etcdserverpb.Member, done: ProposalDone): void {
-    if (this.stopped) return done(ProtocolError.of('Stopped'), undefined);
+    if (this.refused !== undefined) return done(this.refused, undefined);
     if (!this.leads) return done(ProtocolError.of('NotLeader'), undefined);
     this.submissions.proposeChange(kind, member, done);
   }
@@ -212,7 +190,7 @@ export class Replica {
    * served from it). The only voter may answer at once: whatever it acknowledged, it had applied before.
    */
   linearizable(done: ReadDone): void {
-    if (this.stopped) return done(ProtocolError.of('Stopped'));
+    if (this.refused !== undefined) return done(this.refused);
     if (this.parts.raft.canReadLocally()) return done(undefined);
     if (this.isLearner) return done(ProtocolError.of('NotSupportedForLearner'));
     this.reads.add(this.parts.clock.now() + this.options.requestTimeoutMs, done);
@@ -230,10 +208,11 @@ export class Replica {
   /** Ends the member in order: what is proposed is answered or fails, nothing new is taken. */
   stop(): void {
     if (this.stopped) return;
-    this.stopped = true;
-    this.ticker?.cancel();
-    this.transfer.stop();
     const error = ProtocolError.of('Stopped');
+    this.stopped = true;
+    this.refused = error;
+    this.ticker.stop();
+    this.transfer.stop();
     this.submissions.failAll(error);
     this.reads.failAll(error);
   }
@@ -247,26 +226,21 @@ export class Replica {
     this.onFailure(error);
   }
 
-  private isSoleVoter(): boolean {
-    const { id, confState } = this.parts.raft.status();
-    return confState.voters.length === 1 && confState.voters[0] === id && confState.outgoing.length === 0;
-  }
-
-  private tickLater(): void {
-    this.ticker = this.parts.clock.after(this.options.heartbeatMs, () => {
-      if (this.stopped) return;
-      const now = this.parts.clock.now();
-      this.reads.expire(now);
-      this.submissions.isBehind = this.parts.backend.stats.mustPushBack;
-      this.guard(() => {
-        this.submissions.tick();
-        this.parts.raft.tick();
-        for (const request of this.reads.takeRetries(now, false)) this.parts.raft.readIndex(request);
-        this.onTick?.();
-      });
-      this.tickLater();
-      this.scheduleTurn();
+  private tick(): void {
+    if (this.stopped) return;
+    const { raft, clock, backend } = this.parts;
+    const now = clock.now();
+    this.reads.expire(now);
+    this.submissions.isBehind = backend.stats.mustPushBack;
+    this.guard(() => {
+      this.submissions.tick();
+      raft.tick();
+      this.stepAside.tick(now);
+      this.check.tick(this.leads);
+      for (const request of this.reads.takeRetries(now, false)) raft.readIndex(request);
+      this.onTick?.();
     });
+    this.scheduleTurn();
   }
 
   private receive(message: PeerMessage): void {
@@ -278,9 +252,9 @@ export class Replica {
         case 'query-reply':
           return this.link.receive(message);
         case 'chains':
-          return;
+          return this.check.received(message);
         default:
-          return this.parts.raft.step(message);
+          if (this.check.mayStep(message)) this.parts.raft.step(message);
       }
     });
   }
@@ -323,15 +297,17 @@ export class Replica {
   private perform(work: Work): void {
     const { raft, wal, transport } = this.parts;
     if (work.roleChange !== undefined) this.roleChanged(work.roleChange);
-    if (work.messages.length > 0) transport.send(work.messages);
+    if (work.messages.length > 0) transport.send(this.check.filter(work.messages));
     const { persist } = work;
     if (persist !== undefined) {
       const { id, hardState, entries, mustSync, messages } = persist;
       if (hardState !== undefined) this.currentTerm = hardState.term;
+      this.stepAside.writing(id);
       wal.append({ hardState, entries, mustSync }, () => {
         if (this.stopped) return;
+        this.stepAside.wrote(id);
         this.guard(() => raft.persisted(id));
-        if (messages.length > 0) transport.send(messages);
+        if (messages.length > 0) transport.send(this.check.filter(messages));
         this.turn();
       });
     }
@@ -350,10 +326,11 @@ export class Replica {
     const { raft } = this.parts;
     if (last > 0) {
       raft.applied(last);
-      this.logCut.applied(last);
+      this.logCut.applied(last, this.queue.takeBytes());
       this.reads.applied(last);
+      this.check.applied(last);
     }
-    if (this.queue.size > 0 || raft.hasWork()) this.scheduleTurn();
+    if ((this.queue.size > 0 && !this.queue.isPaused) || raft.hasWork()) this.scheduleTurn();
   }
 
   private roleChanged(change: RoleChange): void {
@@ -372,6 +349,32 @@ export class Replica {
     const now = this.parts.clock.now();
     for (const request of this.reads.takeRetries(now, true)) this.parts.raft.readIndex(request);
     this.onLeader?.();
+  }
+
+  /** Sends a state to a member that asked for it, one that is ahead of all that member has: behind an entry of its own. */
+  sendState(to: MemberId): void {
+    const payload = encodeCheckpoints(this.currentTerm, []);
+    this.proposeAsLeader(CommandKind.LeaseCheckpoint, payload, (error) => {
+      if (error === undefined) this.transfer.offer(to);
+    });
+  }
+
+  /** This member's state is in doubt: nothing more is applied to it, and nobody is served from it. */
+  private doubted(): void {
+    this.refused = ProtocolError.of('Unhealthy');
+    this.queue.isPaused = true;
+    this.submissions.forgetProposed();
+    this.reads.failAll(this.refused);
+    this.onDoubted?.();
+    this.scheduleTurn();
+  }
+
+  /** A state was installed, and none of the leader's is in doubt. */
+  private resumed(): void {
+    this.check.restored();
+    if (!this.stopped) this.refused = undefined;
+    this.queue.isPaused = false;
+    this.scheduleTurn();
   }
 
   /** The state at `index` took the place of everything before. */

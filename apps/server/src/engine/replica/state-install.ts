@@ -26,7 +26,7 @@ export interface StateInstallParts {
   readonly integrity: () => Integrity;
   /** The rows of the store were replaced by those at this place: whoever keeps parts of them in memory reads them anew. */
   readonly replaced: (state: SnapshotInstall) => void;
-  readonly resumed: (was: Integrity) => void;
+  readonly resumed: () => void;
   readonly fail: (error: Error) => void;
 }
 
@@ -85,19 +85,20 @@ export class StateInstall {
   private async exchange({ index, term, confState, path }: ReceivedState): Promise<void> {
     const { raft, queue, backend, logCut, logger, integrity, replaced, resumed } = this.parts;
     const was = integrity();
-    queue.skipTo(index);
+    const last = queue.skipTo(index);
+    if (last > 0) raft.applied(last);
+    if (last === index) return this.done();
     logger.info('replacing a state in doubt by one of the leader', { index, term });
     await backend.install(path, { index, term }, () => replaced({ index, term, confState }));
     raft.applied(index);
     if (was === 'log-differs') await new Promise<void>((resolve) => logCut.forget({ index, term }, resolve));
     this.done();
-    resumed(was);
+    resumed();
   }
 
   private async install(install: SnapshotInstall, { path }: ReceivedState): Promise<void> {
-    const { raft, backend, wal, logger, logCut, queue, integrity, replaced, resumed } = this.parts;
+    const { raft, backend, wal, logger, logCut, queue, replaced, resumed } = this.parts;
     const { index, term, confState } = install;
-    const was = integrity();
     logger.info('installing a state from the leader', { index, term });
     queue.abandon();
     await backend.install(path, { index, term }, () => replaced(install));
@@ -105,7 +106,7 @@ export class StateInstall {
     logCut.restarted(index);
     raft.installed(index);
     this.done();
-    resumed(was);
+    resumed();
     logger.info('installed a state from the leader', { index, term });
   }
 

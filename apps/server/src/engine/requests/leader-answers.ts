@@ -1,10 +1,13 @@
 import { etcdserverpb, ProtocolError, WireWriter } from '@conclave/protocol';
 import type { RenewalDone } from '../replica/lease-renewal.js';
 import type { Answerer } from '../replica/leader-link.js';
+import { decodeMemberId } from '../replica/peer-message.js';
 import type { QueryDone } from '../replica/queries.js';
 import { asProtocolError, decodeRequest } from './decode.js';
 import { addMember, promoteMember, removeMember, updateMember } from './membership.js';
 import type { RequestParts } from './request-parts.js';
+
+const noBody = new Uint8Array(0);
 
 /** Answers what other members, and this one, ask the leader. */
 export function leaderAnswers(parts: RequestParts): Answerer {
@@ -23,6 +26,9 @@ export function leaderAnswers(parts: RequestParts): Answerer {
           return updateMember(parts, decodeRequest(etcdserverpb.MemberUpdateRequest, payload), reply);
         case 'member-promote':
           return promoteMember(parts, decodeRequest(etcdserverpb.MemberPromoteRequest, payload), reply);
+        case 'member-state':
+          parts.replica.sendState(decodeMemberId(payload));
+          return reply(undefined, noBody);
       }
     } catch (error) {
       reply(asProtocolError(error), undefined);

@@ -24,7 +24,10 @@ export function addMember(
   const peerURLs = normalisedUrls(request.peerURLs);
   const ID = addedMemberId(peerURLs, parts.clock.wall());
   const member = etcdserverpb.Member.fromPartial({ ID, peerURLs, isLearner: request.isLearner });
-  parts.machine.membership.check(CommandKind.MemberAdd, member);
+  const { membership } = parts.machine;
+  membership.check(CommandKind.MemberAdd, member);
+  const { maxLearners = 1 } = parts.limits;
+  if (request.isLearner && membership.learners >= maxLearners) throw ProtocolError.of('TooManyLearners');
   if (!request.isLearner && !isReadyToAdd(parts)) throw ProtocolError.of('MemberNotEnoughStarted');
   observeHealth(parts);
   if (!votersOf(parts).every((voter) => isConnected(parts, voter.ID))) throw ProtocolError.of('Unhealthy');

@@ -37,14 +37,24 @@ const learnerMethods = new Set([
   '/grpc.health.v1.Health/Watch',
 ]);
 
+/** What a member serves even while its state is in doubt, so that operators see and end that. */
+const alwaysServed = new Set([
+  '/etcdserverpb.Maintenance/Alarm',
+  '/etcdserverpb.Maintenance/Status',
+  '/grpc.health.v1.Health/Check',
+  '/grpc.health.v1.Health/Watch',
+]);
+
 /**
  * Callers that ask for a leader (metadata `hasleader`) are refused at once while none is known, and all callers are on a
- * learner that does not serve the method.
+ * learner that does not serve the method; all are refused while this member's state is in doubt.
  */
 function guarded(parts: RequestParts, path: string, method: Method): Method {
   const { replica } = parts;
   const isForLearners = learnerMethods.has(path);
+  const isAlways = alwaysServed.has(path);
   const refusal = (context: RequestContext): ProtocolError | undefined => {
+    if (replica.refusal !== undefined && !isAlways) return replica.refusal;
     if (replica.isLearner && !isForLearners) return ProtocolError.of('NotSupportedForLearner');
     return replica.leader === 0n && context.requireLeader ? ProtocolError.of('NoLeader') : undefined;
   };

@@ -1,5 +1,6 @@
 import { etcdserverpb } from '@conclave/protocol';
 import { describe, expect, it } from 'vitest';
+import { OperationCounts } from '../apply/operation-counts.js';
 import { MemoryBackend } from '../backend/memory-backend.js';
 import { MvccStore } from '../mvcc/mvcc-store.js';
 import { type RequestContext, type ResponseStream } from './method.js';
@@ -21,6 +22,7 @@ function partsWithKeys(): RequestParts {
   }
   return {
     store,
+    machine: { kv: { counts: new OperationCounts() } },
     header: new ResponseHeader(1n, 2n, () => 3),
     replica: { linearizable: (done: (error: undefined) => void) => done(undefined) },
     clock: { defer: (next: () => void) => next() },

@@ -58,6 +58,7 @@ class RangeStream implements RequestStream {
 
   /** Counts first: the count does not depend on the limit, and the chunks after the first see less than the range. */
   private begin(): void {
+    this.parts.machine.kv.counts.ranges++;
     const query = this.query!;
     const counted = (error: ProtocolError | undefined, result: RangeResult | undefined): void => {
       if (error !== undefined || result === undefined) return this.fail(error!);

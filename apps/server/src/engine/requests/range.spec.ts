@@ -1,5 +1,6 @@
 import { etcdserverpb } from '@conclave/protocol';
 import { describe, expect, it } from 'vitest';
+import { OperationCounts } from '../apply/operation-counts.js';
 import { MemoryBackend } from '../backend/memory-backend.js';
 import { MvccStore } from '../mvcc/mvcc-store.js';
 import { type RequestContext } from './method.js';
@@ -19,6 +20,7 @@ function answer(request: Partial<etcdserverpb.RangeRequest>): etcdserverpb.Range
   }
   const parts = {
     store,
+    machine: { kv: { counts: new OperationCounts() } },
     header: new ResponseHeader(1n, 2n, () => 3),
     replica: { linearizable: (done: (error: undefined) => void) => done(undefined) },
     clock: { defer: (next: () => void) => next() },

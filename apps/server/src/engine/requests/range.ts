@@ -35,6 +35,7 @@ export function rangeMethod(parts: RequestParts): UnaryMethod {
     context.onCancel = () => (cancelled = true);
     whenReadable(parts, request.serializable, (error) => {
       if (error !== undefined) return answer(error, undefined);
+      parts.machine.kv.counts.ranges++;
       readRange(parts, query, () => cancelled, answer);
     });
   };
@@ -54,6 +55,7 @@ function soleKey(bytes: Uint8Array): ByteString | undefined {
 function readKey(parts: RequestParts, key: ByteString, reply: Reply): void {
   parts.replica.linearizable((error) => {
     if (error !== undefined) return reply(error, undefined);
+    parts.machine.kv.counts.ranges++;
     reply(undefined, currentResponse(parts, key));
   });
 }

@@ -13,6 +13,7 @@ import type { MemberHealth } from '../replica/member-health.js';
 import type { Replica } from '../replica/replica.js';
 import type { WatchHub } from '../watch/watch-hub.js';
 import type { LeaderlessStreams } from './leaderless-streams.js';
+import type { OpenWatches } from './open-watches.js';
 import type { ResponseHeader } from './response-header.js';
 
 /** Limits of requests; the names are those of the flags. */
@@ -23,6 +24,8 @@ export interface RequestLimits {
   readonly quotaBackendBytes: number;
   /** The shortest TTL of a lease in seconds: shorter ones are raised to it. */
   readonly minLeaseTtlSeconds: number;
+  /** Learners that may be there at a time; 1, as etcd's default, when not given. Each takes all that the leader writes. */
+  readonly maxLearners?: number | undefined;
 }
 
 /** What requests read and propose through. */
@@ -38,6 +41,7 @@ export interface RequestParts {
   readonly health: MemberHealth;
   readonly transfer: LeadershipTransfer;
   readonly leaderless: LeaderlessStreams;
+  readonly watches: OpenWatches;
   readonly header: ResponseHeader;
   readonly clock: Clock;
   readonly random: Random;

@@ -52,8 +52,12 @@ export class SpaceQuota {
 
   private admit(costBytes: number): void {
     if (costBytes === 0) return;
-    if (this.parts.machine.cluster.isRaised(etcdserverpb.AlarmType.NOSPACE))
+    const { cluster } = this.parts.machine;
+    if (cluster.isRaised(etcdserverpb.AlarmType.NOSPACE)) {
+      // What is refused for a graver reason is told that reason, when it is applied.
+      if (cluster.isRaised(etcdserverpb.AlarmType.CORRUPT)) return;
       throw ProtocolError.of('NoSpace');
+    }
     const { quotaBackendBytes } = this.parts.limits;
     if (quotaBackendBytes <= 0) return;
     const { usedBytes, generationBytes } = this.parts.backend.stats;

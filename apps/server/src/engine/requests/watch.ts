@@ -1,7 +1,8 @@
-import { etcdserverpb } from '@conclave/protocol';
+import { etcdserverpb, type ProtocolError } from '@conclave/protocol';
 import type { WatchStream } from '../watch/watch-stream.js';
 import { asProtocolError, decodeRequest } from './decode.js';
 import type { MethodTable, RequestStream, ResponseStream, StreamMethod } from './method.js';
+import type { OpenWatch } from './open-watches.js';
 import type { RequestParts } from './request-parts.js';
 
 /** The Watch service: one stream holds many watchers (etcd v3, "Watch"). */
@@ -13,11 +14,11 @@ export function watchMethods(parts: RequestParts): MethodTable {
   return new Map([['/etcdserverpb.Watch/Watch', watch]]);
 }
 
-class WatchCall implements RequestStream {
+class WatchCall implements RequestStream, OpenWatch {
   private readonly stream: WatchStream;
 
   constructor(
-    parts: RequestParts,
+    private readonly parts: RequestParts,
     private readonly responses: ResponseStream,
   ) {
     const { sendFramed } = responses;
@@ -26,14 +27,14 @@ class WatchCall implements RequestStream {
       ...(sendFramed === undefined ? {} : { sendFramed }),
     });
     responses.onDrain = () => this.stream.drained();
+    parts.watches.add(this);
   }
 
   message(bytes: Uint8Array): void {
     try {
       this.stream.handle(decodeRequest(etcdserverpb.WatchRequest, bytes));
     } catch (error) {
-      this.stream.close();
-      this.responses.end(asProtocolError(error));
+      this.end(asProtocolError(error));
     }
   }
 
@@ -41,6 +42,12 @@ class WatchCall implements RequestStream {
   halfClose(): void {}
 
   cancel(): void {
+    this.parts.watches.remove(this);
     this.stream.close();
+  }
+
+  end(error: ProtocolError): void {
+    this.cancel();
+    this.responses.end(error);
   }
 }

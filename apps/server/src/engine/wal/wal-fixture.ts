@@ -21,6 +21,7 @@ export const silentMeter: Meter = {
   gauge: () => instrument,
   histogram: () => instrument,
   observed: () => {},
+  observedCounter: () => {},
 };
 
 /** A small generator with a good spread (mulberry32), for repeatable chance. */

@@ -1,4 +1,4 @@
-import { choice, text, toggle, urlList } from '../flag.js';
+import { choice, text, toggle, urlList, wholeNumber } from '../flag.js';
 
 /** How a member finds its cluster, and what it tells the others about itself. */
 export const clusteringFlags = {
@@ -40,6 +40,17 @@ export const clusteringFlags = {
   preVote: toggle('pre-vote', true, 'Ask whether a campaign could be won before starting it.', {
     withoutEffect: 'members always ask first',
   }),
+  maxLearners: wholeNumber(
+    'max-learners',
+    1,
+    { min: 1, max: 100, unit: 'members' },
+    'How many learners the cluster may have at a time; the leader decides by its own value.',
+  ),
+  promoteLearners: toggle(
+    'promote-learners',
+    false,
+    'Make learners voters by themselves once they are in sync; every member that may lead needs it.',
+  ),
   autoCompactionMode: choice(
     'auto-compaction-mode',
     'periodic',

@@ -42,6 +42,8 @@ export class TestMember {
   transport: TestTransport | undefined;
   /** Why it stopped by itself. */
   failure: Error | undefined;
+  /** How long each effect on the disk takes. */
+  diskMs = 0.05;
   private disk: SimulatedDisk | undefined;
   private model = new DiskModel();
   private store: MemoryBackend | undefined;
@@ -59,7 +61,7 @@ export class TestMember {
     this.starts++;
     this.failure = undefined;
     const disk = new SimulatedDisk({
-      schedule: (_effect, callback) => this.clock.after(0.05, callback),
+      schedule: (_effect, callback) => this.clock.after(this.diskMs, callback),
       random: random(Number(this.id) * 100 + this.starts),
       model: this.model,
     });
@@ -69,6 +71,11 @@ export class TestMember {
     const engine = await createEngine(this.options(foundingMembers), this.platform(disk), transport);
     this.engine = engine;
     void engine.failed.then((error) => (this.failure = error));
+  }
+
+  /** A defect of the hardware, which no checksum sees: the key's newest version is gone. */
+  loseKey(key: string): void {
+    this.store!.delete('head', key);
   }
 
   /** The process dies; what it wrote stays. */
@@ -148,7 +155,13 @@ export class TestMember {
       disk,
       random: random(Number(this.id) * 1_000 + this.starts),
       logger: silent,
-      meter: { counter: () => nothing, gauge: () => nothing, histogram: () => nothing, observed() {} },
+      meter: {
+        counter: () => nothing,
+        gauge: () => nothing,
+        histogram: () => nothing,
+        observed() {},
+        observedCounter() {},
+      },
       openBackend: async (directory) => {
         if (this.starts === 1) await disk.makeDirectory(directory);
         const options = { clock: this.clock, states: { disk, directory, logger: silent } };

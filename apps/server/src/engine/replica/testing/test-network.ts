@@ -21,6 +21,8 @@ interface Port {
 export class TestNetwork {
   /** Decides on each message; without it all arrive. */
   fateOf: ((message: PeerMessage) => Fate) | undefined;
+  /** What arrives in place of a message; without it the message itself. */
+  alter: ((message: PeerMessage) => PeerMessage) | undefined;
   /** Everything that was sent, in order. */
   readonly sent: PeerMessage[] = [];
   private readonly ports = new Map<MemberId, Port>();
@@ -48,8 +50,9 @@ export class TestNetwork {
     this.cutOff.delete(member);
   }
 
-  carry(message: PeerMessage): void {
-    this.sent.push(message);
+  carry(sent: PeerMessage): void {
+    this.sent.push(sent);
+    const message = this.alter?.(sent) ?? sent;
     for (const delayMs of this.fateOf?.(message) ?? delivered) {
       this.clock.after(delayMs, () => {
         if (this.isConnected(message.from, message.to))

@@ -1,0 +1,46 @@
+import type { Meter } from './platform/meter.js';
+import type { RequestParts } from './requests/request-parts.js';
+
+/** As etcd's. */
+const commitBuckets = Array.from({ length: 14 }, (_, power) => 0.001 * 2 ** power);
+
+/** Shows how often things were done, under etcd's metric names; counted as plain numbers, read at scrape. */
+export function observeOperations(parts: RequestParts, meter: Meter): void {
+  const { machine, store, hub, lessor } = parts;
+  const { counts } = machine.kv;
+  const count = meter.observedCounter.bind(meter);
+  count('etcd_mvcc_put_total', 'Total number of puts seen by this member.', () => counts.puts);
+  count('etcd_mvcc_range_total', 'Total number of ranges seen by this member.', () => counts.ranges);
+  count('etcd_mvcc_delete_total', 'Total number of deletes seen by this member.', () => counts.deletes);
+  count('etcd_mvcc_txn_total', 'Total number of txns seen by this member.', () => counts.txns);
+  meter.observed(
+    'etcd_mvcc_total_put_size_in_bytes',
+    'The total size of put kv pairs seen by this member.',
+    () => counts.putBytes,
+  );
+  count(
+    'etcd_debugging_mvcc_events_total',
+    'Total number of events sent by this member.',
+    () => hub.stats.eventsSent,
+  );
+  count(
+    'etcd_debugging_mvcc_db_compaction_keys_total',
+    'Total number of db keys compacted.',
+    () => store.compactedRows,
+  );
+  count('etcd_debugging_lease_granted_total', 'Leases granted.', () => lessor.counts.granted);
+  count('etcd_debugging_lease_revoked_total', 'Leases revoked.', () => lessor.counts.revoked);
+  count('etcd_debugging_lease_renewed_total', 'Renewals of leases.', () => lessor.counts.renewed);
+  observeFlushes(parts, meter);
+}
+
+/** Beside whoever listens already: the replica cuts the log when something was flushed. */
+function observeFlushes({ backend }: RequestParts, meter: Meter): void {
+  const help = 'The latency distributions of commit called by backend.';
+  const durations = meter.histogram('etcd_disk_backend_commit_duration_seconds', help, commitBuckets);
+  const { onFlushed } = backend;
+  backend.onFlushed = (mark) => {
+    durations.observe(backend.stats.lastFlushMs / 1_000);
+    onFlushed?.(mark);
+  };
+}

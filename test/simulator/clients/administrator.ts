@@ -1,0 +1,124 @@
+import { type NetworkCounts } from '../network/network-counts.js';
+import { type Draw } from '../world/fate.js';
+import { type Member } from '../world/member.js';
+import { type Profile } from '../world/profile.js';
+import { type ClientParts, Connection, sendsAway as leavesOpen } from './connection.js';
+import { type Outcome, type Request } from './invocation.js';
+import { addRequest, moveLeaderRequest, promoteRequest, removeRequest } from './member-requests.js';
+
+export interface AdministratorParts extends ClientParts {
+  readonly profile: Profile;
+  readonly counts: NetworkCounts;
+  /** The member that leads, as far as anybody can tell; 0 for nobody. */
+  leader(): number;
+}
+
+const actions = ['learner', 'voter', 'promote', 'remove', 'remove the leader', 'move the leader', 'wipe'] as const;
+
+/** More members than this were never in one cluster here. */
+const membersMax = 9;
+
+/** Somebody who changes the members all the time: adds, promotes, removes, moves the leader, and loses whole machines. */
+export class Administrator {
+  private readonly connection: Connection;
+  private acts = 0;
+  private isOver = false;
+  /** A change may still come into force of which nobody heard whether it did. */
+  private isUnsure = false;
+
+  constructor(private readonly parts: AdministratorParts) {
+    this.connection = new Connection(parts, 31);
+  }
+
+  start(): void {
+    const { fate, schedule, profile } = this.parts;
+    if (profile.administratorEveryMs === 0) return;
+    const number = ++this.acts;
+    const pause = fate.below(2_000 * profile.administratorEveryMs, 'administrator', 0, number) / 1000;
+    schedule.after(pause, 'the administrator is awake', () => {
+      if (this.isOver) return;
+      if (!this.connection.isWaiting) this.act(fate.draw('act of the administrator', 0, number));
+      this.start();
+    });
+  }
+
+  stop(): void {
+    this.isOver = true;
+  }
+
+  broken(member: Member): void {
+    this.connection.broken(member);
+  }
+
+  get isWaiting(): boolean {
+    return this.connection.isWaiting;
+  }
+
+  private act(draw: Draw): void {
+    const { counts, members, log } = this.parts;
+    const { voters, learners } = log.configuration;
+    const action = draw.pick(actions);
+    const lost = members.find(({ id, gone }) => gone === 'wiped' && log.configuration.has(id));
+    if (lost !== undefined) return this.change(removeRequest(lost.id), () => counts.removals++);
+    const any = draw.pick([...voters]);
+    switch (action) {
+      case 'learner':
+        return this.add(true, () => counts.learners++);
+      case 'voter':
+        return this.add(false, () => counts.additions++);
+      case 'promote':
+        for (const id of learners) return this.change(promoteRequest(id), () => counts.promotions++);
+        return;
+      case 'remove':
+        return this.remove(draw.pick([...voters, ...learners]));
+      case 'remove the leader':
+        return this.remove(this.leader?.id ?? any);
+      case 'move the leader':
+        if (this.leader !== undefined) this.connection.home.stay(this.leader);
+        return this.call(moveLeaderRequest(any), ({ kind }) => {
+          if (kind === 'ok') counts.leaderMoves++;
+        });
+      case 'wipe':
+        return this.wipe(draw);
+    }
+  }
+
+  private get leader(): Member | undefined {
+    return this.parts.members.at(this.parts.leader() - 1);
+  }
+
+  private add(isLearner: boolean, done: () => void): void {
+    const { length } = this.parts.members;
+    if (length >= membersMax) return;
+    this.change(addRequest(`http://127.0.1.${this.acts % 250}:2380`, isLearner), done);
+  }
+
+  /** Two are left at least, so that what they do stays worth watching. */
+  private remove(id: bigint): void {
+    const { voters } = this.parts.log.configuration;
+    if (voters.has(id) && voters.size <= 2) return;
+    this.change(removeRequest(id), () => this.parts.counts.removals++);
+  }
+
+  /** Loses a machine and its disk, when a quorum is left whatever was asked for before. */
+  private wipe(draw: Draw): void {
+    const { members, log, counts } = this.parts;
+    const { voters } = log.configuration;
+    const sound = members.filter(({ isVoter, knowsCluster }) => isVoter && knowsCluster);
+    if (this.isUnsure || sound.length - 1 < Math.floor(voters.size / 2) + 1) return;
+    counts.wipes++;
+    draw.pick(sound).wipe();
+  }
+
+  private change(request: Request, done: () => void): void {
+    this.call(request, (outcome) => {
+      const { kind } = outcome;
+      if (kind === 'ok') done();
+      if (kind === 'unknown' || (kind === 'refused' && leavesOpen.has(outcome.error.reason))) this.isUnsure = true;
+    });
+  }
+
+  private call(request: Request, done: (outcome: Outcome) => void): void {
+    if (this.connection.home.find() !== undefined) this.connection.call(request, done);
+  }
+}
