@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mutate, readMutants } from './mutants/mutants.js';
+import { optionsOf, parseScenario } from './scenario.js';
+import { shrink } from './shrink.js';
+import { plantedBugs } from './planted/planted-bugs.js';
 import { reportOf } from './report.js';
 import { runSeed, type RunResult } from './run.js';
 
@@ -58,5 +62,31 @@ describe('mutants', () => {
   it.each(readMutants())('$name still applies', (mutant) => {
     expect(mutant.story).not.toBe('');
     for (const [path, source] of mutate(mutant)) expect(source, path).not.toBe('');
+  });
+});
+
+describe('scenarios', () => {
+  const folder = new URL('scenarios/', import.meta.url);
+  const files = readdirSync(folder).filter((name) => name.endsWith('.json'));
+
+  it.each(files)('%s ends as it says', async (name) => {
+    const scenario = parseScenario(readFileSync(new URL(name, folder), 'utf8'));
+    const { violation } = await runSeed(scenario.seed, optionsOf(scenario));
+    expect(violation?.property, violation?.message).toBe(scenario.violates);
+  });
+
+  it('are made out of a failing seed by leaving out what it does not need', async () => {
+    const planted = plantedBugs.find(({ name }) => name === 'torn-tail-kept');
+    let seed = 1;
+    while ((await runSeed(seed, { planted })).violation === undefined) seed++;
+    const steps: string[] = [];
+    const { violates, profile } = await shrink(seed, { planted }, (text) => steps.push(text));
+    expect(steps.length).toBeGreaterThan(3);
+    const again = await runSeed(seed, { planted, profile });
+    expect(again.violation?.property).toBe(violates);
+  }, 60_000);
+
+  it('are refused when they are none', () => {
+    expect(() => parseScenario('{"seed": 1}')).toThrow(/a scenario has a seed/);
   });
 });

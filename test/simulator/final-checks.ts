@@ -53,8 +53,7 @@ export class FinalChecks {
 
   /** Every member is up, and answers a read that sees everything. */
   private async serving(): Promise<void> {
-    const areUp = (): boolean =>
-      this.areStarted && this.members.every(({ engine }) => engine !== undefined);
+    const areUp = (): boolean => this.areStarted && this.members.every(({ engine }) => engine !== undefined);
     await this.within('R11', 'healthy members serve', startBoundMs, areUp);
     if (this.parts.members.length === 1) return;
     const end = this.parts.schedule.now + startBoundMs;

@@ -51,3 +51,35 @@ export function reportOf(result: RunResult, given: Planted = {}): string {
     '',
   ].join('\n');
 }
+
+/** One line that says how a mutant was found, after `seeds` seeds. */
+export function foundLine({ seed, violation }: RunResult, seeds: number): string {
+  const { user, system } = process.cpuUsage();
+  const cpu = ((user + system) / 1e6).toFixed(1);
+  return `found in seed ${seed}, number ${seeds}, by ${violation?.property}, after ${cpu} CPU seconds`;
+}
+
+/** What was done to the members of many runs, by kind. */
+export class FaultTable {
+  private readonly counts = new Map<string, { total: number; seeds: number }>();
+
+  add({ faults, network }: RunResult): void {
+    for (const [kind, count] of [...Object.entries(faults), ...Object.entries(network)] as [
+      string,
+      number,
+    ][]) {
+      const sum = this.counts.get(kind) ?? { total: 0, seeds: 0 };
+      sum.total += count;
+      if (count > 0) sum.seeds++;
+      this.counts.set(kind, sum);
+    }
+  }
+
+  lines(): string[] {
+    const rows = [...this.counts].filter(([, { total }]) => total > 0);
+    const table = rows.map(
+      ([kind, { total, seeds }]) => `${kind.padEnd(18)}${String(total).padStart(10)} in ${seeds} seeds`,
+    );
+    return ['', 'What happened, and in how many seeds:', ...table, ''];
+  }
+}

@@ -54,7 +54,7 @@ export class World {
   private readonly leaseClients: LeaseClient[];
   private readonly witnesses: WitnessClient[];
   private readonly operator: Connection;
-  private readonly administrator: Administrator;
+  private readonly administrators: readonly Administrator[];
   private readonly identities: Identities;
   private operations = 0;
   /** Members that were added and have no machine yet. */
@@ -97,34 +97,28 @@ export class World {
     this.watchClients = range(profile.watchClients).map(
       (at) => new WatchClient(parts, profile, 20 + at, resume),
     );
-    const isWide = fate.chance(0.5, 'wide witnesses', 0, 0);
-    this.witnesses = range(count === 1 ? 0 : 3).map(
-      (at) => new WitnessClient(parts, profile.thinkMs, 40 + at, isWide, this.history),
-    );
+    this.witnesses = this.makeWitnesses(parts);
     this.operator = new Connection(parts, 30);
-    this.administrator = new Administrator({
-      ...parts,
-      profile,
-      counts: this.networkCounts,
-      leader: () => this.raftCheck.leader,
-    });
+    this.administrators = this.makeAdministrators(parts);
   }
 
   async play(): Promise<void> {
     const { members, schedule, profile, network } = this;
     for (const member of members) this.begin(member);
-    this.log.configuration.onAdded = (id) => this.addLater(id);
+    const { configuration } = this.log;
+    configuration.onAdded = (id) => this.addLater(id);
+    configuration.onPromoted = (id) => this.checkPromoted(id);
     this.raftCheck.onLeader = () => this.leaseCheck.disturbed();
     for (const client of this.clients) client.start();
     const machines = new MachineTrouble({ ...this, fate: this.fate, profile, operator: this.operator });
     machines.start();
     const trouble = this.makeTrouble();
     trouble?.start();
-    this.administrator.start();
+    for (const each of this.administrators) each.start();
     await this.until('the operations are done', () => this.operations > profile.operations);
     schedule.note('nothing breaks any more');
     trouble?.stop();
-    this.administrator.stop();
+    for (const each of this.administrators) each.stop();
     if (network !== undefined) network.isCalm = true;
     this.isCalm = true;
     for (const member of members) member.calmDown();
@@ -133,7 +127,9 @@ export class World {
     for (const client of [...this.leaseClients, ...this.watchClients]) client.stop();
     const ttlMs = profile.leaseTtlSecondsMax * 1000;
     const isWaiting = (): boolean =>
-      [...this.kvClients, ...this.leaseClients, ...this.witnesses, this.administrator].some((client) => client.isWaiting);
+      [...this.kvClients, ...this.leaseClients, ...this.witnesses, ...this.administrators].some(
+        (client) => client.isWaiting,
+      );
     await new FinalChecks({ ...this, operator: this.operator, ttlMs, isWaiting }).run();
     this.hearWitnesses();
   }
@@ -156,7 +152,7 @@ export class World {
       ...this.leaseClients,
       ...this.watchClients,
       ...this.witnesses,
-      this.administrator,
+      ...this.administrators,
     ];
   }
 
@@ -193,6 +189,13 @@ export class World {
     });
   }
 
+  /** etcd #15097: who becomes a voter has shown that it has what the others have. */
+  private checkPromoted(id: bigint): void {
+    const member = this.members.find((each) => each.id === id);
+    if (member?.knowsCluster === true) return;
+    throw new Violation('R9', `learner ${id.toString(16)} was promoted, and has nothing`);
+  }
+
   private makeMember(identity: Identity, isFounder: boolean): Member {
     const { fate, schedule, profile, network, counts, options, log } = this;
     const draw = fate.draw('clock', identity.number);
@@ -217,6 +220,21 @@ export class World {
     });
   }
 
+  private makeWitnesses(parts: ClientParts): WitnessClient[] {
+    const { fate, profile, history, network } = this;
+    const isWide = fate.chance(0.5, 'wide witnesses', 0, 0);
+    const clients = network === undefined ? [] : [41, 42, 43];
+    return clients.map((client) => new WitnessClient(parts, profile.thinkMs, client, isWide, history));
+  }
+
+  private makeAdministrators(parts: ClientParts): Administrator[] {
+    const { profile, networkCounts: counts, raftCheck } = this;
+    const given = { ...parts, profile, counts, leader: () => raftCheck.leader };
+    const all = [31, 32].map((client) => new Administrator(given, client));
+    for (const each of all) each.all = all;
+    return all;
+  }
+
   private makeTrouble(): Trouble | undefined {
     const { network, fate, schedule, networkCounts: counts, members, raftCheck } = this;
     if (network === undefined) return undefined;
@@ -228,6 +246,8 @@ export class World {
       counts,
       members,
       leader: () => raftCheck.leader,
+      // Not within the engine's own call.
+      onCommit: (run) => (this.log.onCommit = () => schedule.after(0, 'an entry is committed', run)),
     });
   }
 

@@ -61,6 +61,8 @@ export class CommittedLog {
   readonly entries: Committed[] = [];
   readonly leases = new Map<bigint, LeaseLife[]>();
   leaseWatcher: LeaseWatcher | undefined;
+  /** Called once, with the next entry that somebody is the first to apply. */
+  onCommit: (() => void) | undefined;
   /** Internal compactions are expected. */
   compactsByItself = false;
   /** The newest term that a leader has claimed. */
@@ -187,6 +189,9 @@ export class CommittedLog {
     else this.compareResult(entry, result, answer);
     if (isCommand) this.assign(data, entry.index);
     if (answer.error === undefined) this.followLease(command, entry.index);
+    const { onCommit } = this;
+    this.onCommit = undefined;
+    onCommit?.();
   }
 
   /** A change of the members, or one that all of them refused alike. */

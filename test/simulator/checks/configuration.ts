@@ -15,6 +15,8 @@ export class Configuration {
   /** Told of every member that is added, when somebody is the first to know. */
   onAdded: ((member: bigint) => void) | undefined;
 
+  onPromoted: ((member: bigint) => void) | undefined;
+
   constructor(founders: readonly bigint[]) {
     this.voters = new Set(founders);
   }
@@ -32,6 +34,7 @@ export class Configuration {
 
   private change({ type, member }: SingleChange, term: number): void {
     const isNew = !this.has(member);
+    if (type === 'add-voter' && this.learners.has(member)) this.onPromoted?.(member);
     if (this.removed.has(member)) throw new Violation('R13', `removed member ${member} comes back`);
     if (type === 'remove' && this.voters.has(member)) this.formerVoters.add(member);
     this.voters.delete(member);

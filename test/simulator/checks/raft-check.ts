@@ -92,7 +92,10 @@ export class RaftCheck {
     const other = this.leaders.get(term);
     if (other === member) return;
     if (other !== undefined) throw new Violation('R1', `members ${other} and ${member} lead term ${term}`);
-    const removedIn = this.log.configuration.removed.get(id);
+    const { removed, voters } = this.log.configuration;
+    const removedIn = removed.get(id);
+    if (removedIn === undefined && !voters.has(id))
+      throw new Violation('R13', `member ${member} leads term ${term} without ever having had a vote`);
     if (removedIn !== undefined && removedIn < term)
       throw new Violation('R13', `member ${member} leads term ${term}, but was removed in term ${removedIn}`);
     this.leaders.set(term, member);
@@ -128,10 +131,15 @@ export class RaftCheck {
 
   /** R9: a leader begins a change of the members only when the one before is committed. */
   private changes({ index, term: entryTerm }: Entry, term: number, commit: number): void {
-    const pending = this.sentChanges.filter((other) => other < index && other > Math.max(commit, this.log.last));
+    const pending = this.sentChanges.filter(
+      (other) => other < index && other > Math.max(commit, this.log.last),
+    );
     this.sentChanges.push(index);
     if (entryTerm !== term || pending.length === 0) return;
-    throw new Violation('R9', `the members change at entry ${index}, and at ${pending[0]}, which is not committed`);
+    throw new Violation(
+      'R9',
+      `the members change at entry ${index}, and at ${pending[0]}, which is not committed`,
+    );
   }
 
   /**

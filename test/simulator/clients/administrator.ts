@@ -13,7 +13,15 @@ export interface AdministratorParts extends ClientParts {
   leader(): number;
 }
 
-const actions = ['learner', 'voter', 'promote', 'remove', 'remove the leader', 'move the leader', 'wipe'] as const;
+const actions = [
+  'learner',
+  'voter',
+  'promote',
+  'remove',
+  'remove the leader',
+  'move the leader',
+  'wipe',
+] as const;
 
 /** More members than this were never in one cluster here. */
 const membersMax = 9;
@@ -24,20 +32,26 @@ export class Administrator {
   private acts = 0;
   private isOver = false;
   /** A change may still come into force of which nobody heard whether it did. */
-  private isUnsure = false;
+  isUnsure = false;
+  /** All who do this. */
+  all: readonly Administrator[] = [this];
 
-  constructor(private readonly parts: AdministratorParts) {
-    this.connection = new Connection(parts, 31);
+  constructor(
+    private readonly parts: AdministratorParts,
+    private readonly client: number,
+  ) {
+    this.connection = new Connection(parts, client);
   }
 
   start(): void {
     const { fate, schedule, profile } = this.parts;
     if (profile.administratorEveryMs === 0) return;
     const number = ++this.acts;
-    const pause = fate.below(2_000 * profile.administratorEveryMs, 'administrator', 0, number) / 1000;
+    const pause =
+      fate.below(2_000 * profile.administratorEveryMs, 'administrator', this.client, number) / 1000;
     schedule.after(pause, 'the administrator is awake', () => {
       if (this.isOver) return;
-      if (!this.connection.isWaiting) this.act(fate.draw('act of the administrator', 0, number));
+      if (!this.connection.isWaiting) this.act(fate.draw('act of the administrator', this.client, number));
       this.start();
     });
   }
@@ -90,7 +104,7 @@ export class Administrator {
   private add(isLearner: boolean, done: () => void): void {
     const { length } = this.parts.members;
     if (length >= membersMax) return;
-    this.change(addRequest(`http://127.0.1.${this.acts % 250}:2380`, isLearner), done);
+    this.change(addRequest(`http://127.0.${this.client}.${this.acts % 250}:2380`, isLearner), done);
   }
 
   /** Two are left at least, so that what they do stays worth watching. */
@@ -105,7 +119,8 @@ export class Administrator {
     const { members, log, counts } = this.parts;
     const { voters } = log.configuration;
     const sound = members.filter(({ isVoter, knowsCluster }) => isVoter && knowsCluster);
-    if (this.isUnsure || sound.length - 1 < Math.floor(voters.size / 2) + 1) return;
+    const isOpen = this.all.some(({ isUnsure, isWaiting }) => isUnsure || isWaiting);
+    if (isOpen || sound.length - 1 < Math.floor(voters.size / 2) + 1) return;
     counts.wipes++;
     draw.pick(sound).wipe();
   }
@@ -114,7 +129,8 @@ export class Administrator {
     this.call(request, (outcome) => {
       const { kind } = outcome;
       if (kind === 'ok') done();
-      if (kind === 'unknown' || (kind === 'refused' && leavesOpen.has(outcome.error.reason))) this.isUnsure = true;
+      if (kind === 'unknown' || (kind === 'refused' && leavesOpen.has(outcome.error.reason)))
+        this.isUnsure = true;
     });
   }
 

@@ -43,5 +43,6 @@ export function noNetworkFaults(): NetworkCounts {
     resets: 0,
     kills: 0,
     blackouts: 0,
+    majorityLosses: 0,
   };
 }

@@ -21,7 +21,9 @@ export type TroubleKind =
   /** A process dies, as a person or the kernel kills it. */
   | 'kills'
   /** All machines lose their power at once. */
-  | 'blackouts';
+  | 'blackouts'
+  /** Right after a commit a majority with the leader loses its power, and is back before the others are reached again. */
+  | 'majorityLosses';
 
 export const troubleKinds: readonly TroubleKind[] = [
   'pauses',
@@ -34,6 +36,7 @@ export const troubleKinds: readonly TroubleKind[] = [
   'resets',
   'kills',
   'blackouts',
+  'majorityLosses',
 ];
 
 /** How members are connected, and what goes wrong there. */

@@ -57,7 +57,6 @@ export class Network {
     this.members++;
   }
 
-
   attach(endpoint: Endpoint): void {
     this.endpoints.set(endpoint.member, endpoint);
   }

@@ -7,6 +7,7 @@ import { type NetworkProfile, type TroubleKind } from './network-profile.js';
 /** What troubles can be made for. */
 export interface Troubled {
   readonly number: number;
+  readonly isUp: boolean;
   stop(): void;
   resume(): void;
   crash(kind: 'power' | 'kill'): void;
@@ -21,6 +22,8 @@ export interface TroubleParts {
   readonly members: readonly Troubled[];
   /** The member that leads, as far as anybody can tell; 0 for nobody. */
   leader(): number;
+  /** Calls once, when the next entry is known to be committed. */
+  onCommit(run: () => void): void;
 }
 
 /** Breaks the network and its members time after time, each trouble with a fate of its own, until it is told to stop. */
@@ -118,7 +121,30 @@ export class Trouble {
       case 'blackouts':
         for (const each of members) each.crash('power');
         return undefined;
+      case 'majorityLosses':
+        this.parts.onCommit(() => this.loseMajority(draw));
+        return undefined;
     }
+  }
+
+  /** Whatever that majority did not have on disk is with those alone that cannot be reached. */
+  private loseMajority(draw: Draw): void {
+    if (this.isOver) return;
+    const { members, schedule } = this.parts;
+    const leader = this.parts.leader();
+    const all = members.filter(({ isUp }) => isUp).map(({ number }) => number);
+    const others = all.filter((number) => number !== leader);
+    const away: number[] = [];
+    while (away.length < Math.floor((all.length - 1) / 2))
+      away.push(...others.splice(draw.below(others.length), 1));
+    const lost = [...others, ...all.filter((number) => number === leader)];
+    const mend = this.separate(away, lost);
+    for (const number of lost) members[number - 1].crash('power');
+    const over = (): void => {
+      if (this.mendings.delete(over)) mend();
+    };
+    this.mendings.add(over);
+    schedule.after(4_000 + draw.below(4_000), 'the others are reached again', over);
   }
 
   private separate(left: readonly number[], right: readonly number[]): () => void {

@@ -4,56 +4,20 @@ import { type Backend } from '../../../apps/server/src/engine/backend/backend.js
 import { SimulatedDisk, type DiskEffect } from '../../../apps/server/src/engine/platform/simulated-disk.js';
 import { DiskModel } from '../../../apps/server/src/engine/platform/simulated-disk-model.js';
 import { NoPeers, type PeerTransport } from '../../../apps/server/src/engine/replica/peer-transport.js';
-import { type CommittedLog, foundingIndex } from '../checks/committed-log.js';
+import { foundingIndex } from '../checks/committed-log.js';
 import { MemberLog } from '../checks/member-log.js';
-import { type Network } from '../network/network.js';
 import { SimulatedTransport } from '../network/simulated-transport.js';
-import { type PlantedBug } from '../planted/planted-bug.js';
 import { spoolDirectory } from '../network/state-transfer.js';
 import { engineOptions } from './engine-settings.js';
 import { watchBoot } from './boot.js';
-import { type Fate } from './fate.js';
 import { Gate } from './gate.js';
+import { type MemberParts, type Process } from './member-parts.js';
 import { CrashPoints } from './crash-points.js';
-import { type Identities, type Identity } from './identity.js';
-import { type Profile } from './profile.js';
-import { type Schedule } from './schedule.js';
 import { silentLogger, silentMeter } from './silence.js';
-import { type ClockError, SimulatedClock } from './simulated-clock.js';
+import { SimulatedClock } from './simulated-clock.js';
 import { SimulatedStore, type StoreOwner } from './simulated-store.js';
-import { isNoSpace, StorageFaults, type FaultCounts } from './storage-faults.js';
+import { isNoSpace, StorageFaults } from './storage-faults.js';
 import { gaveUp, Violation } from './violation.js';
-
-/** What a member is built into. */
-export interface MemberParts {
-  readonly fate: Fate;
-  readonly schedule: Schedule;
-  readonly profile: Profile;
-  readonly identity: Identity;
-  readonly identities: Identities;
-  /** It founds the cluster with the others, rather than joining it later. */
-  readonly isFounder: boolean;
-  /** Undefined for a member that is alone. */
-  readonly network: Network | undefined;
-  readonly clock: ClockError;
-  readonly log: CommittedLog;
-  readonly counts: FaultCounts;
-  readonly planted: PlantedBug | undefined;
-  /** The effect of the first crash, when it is not to be left to chance. */
-  readonly crashAt: number | undefined;
-}
-
-/** A process of the member: lives until it is killed, stops by itself or loses its power. */
-interface Process {
-  readonly number: number;
-  readonly disk: SimulatedDisk;
-  readonly clock: SimulatedClock;
-  readonly gate: Gate;
-  readonly transport: SimulatedTransport | undefined;
-  boot: bigint;
-  engine: Engine | undefined;
-  isServing: boolean;
-}
 
 /** One member: starts it, breaks it, and starts it again. */
 export class Member {
@@ -187,7 +151,11 @@ export class Member {
       return fault;
     };
     this.faults.isFatal = false;
-    const options = engineOptions(parts.profile, parts.identity, parts.isFounder ? parts.identities.founders : []);
+    const options = engineOptions(
+      parts.profile,
+      parts.identity,
+      parts.isFounder ? parts.identities.founders : [],
+    );
     const transport: PeerTransport = process.transport ?? new NoPeers();
     createEngine(options, this.platform(process), transport).then(
       (engine) => this.opened(process, engine),

@@ -170,3 +170,6 @@ export function drawClusterProfile(fate: Fate, members: number): Profile {
     administratorEveryMs: fate.draw('profile of the administrator').pick([0, 0, 400, 1_500, 4_000]),
   };
 }
+
+/** About 20 simulated seconds and 1,000 operations. */
+export const smallProfile: Partial<Profile> = { operations: 1_000, kvClients: 5, thinkMs: 95 };
