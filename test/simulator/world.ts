@@ -108,6 +108,7 @@ export class World {
     const { configuration } = this.log;
     configuration.onAdded = (id) => this.addLater(id);
     configuration.onPromoted = (id) => this.checkPromoted(id);
+    this.raftCheck.appliedBy = (member) => members[member - 1].log.applied;
     this.raftCheck.onLeader = () => this.leaseCheck.disturbed();
     for (const client of this.clients) client.start();
     const machines = new MachineTrouble({ ...this, fate: this.fate, profile, operator: this.operator });

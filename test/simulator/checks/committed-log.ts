@@ -198,7 +198,7 @@ export class CommittedLog {
   private configure({ data, index }: Entry, result: ApplyResult): void {
     const { context, changes } = decodeConfChange(data);
     if (changes.length > 0) this.assign(Buffer.from(context), index);
-    if (result.error === undefined) this.configuration.apply(data, this.term());
+    if (result.error === undefined) this.configuration.apply(data, index);
   }
 
   private followLease(command: ReturnType<typeof modelCommand>, index: number): void {

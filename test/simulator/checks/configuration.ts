@@ -8,7 +8,7 @@ import { Violation } from '../world/violation.js';
 export class Configuration {
   readonly voters: Set<bigint>;
   readonly learners = new Set<bigint>();
-  /** Members that were removed, with the newest term that had a leader when somebody first knew that. */
+  /** Members that were removed, with the index of the entry that did it. */
   readonly removed = new Map<bigint, number>();
   /** Those of them that had a vote. */
   readonly formerVoters = new Set<bigint>();
@@ -26,13 +26,13 @@ export class Configuration {
   }
 
   /** A change took effect. @throws Violation when two quorums, of before and after, might have no member in common (R9). */
-  apply(data: Uint8Array, term: number): void {
+  apply(data: Uint8Array, index: number): void {
     const { changes } = decodeConfChange(data);
     if (changes.length > 1) throw new Violation('R9', `${changes.length} members change at once`);
-    for (const change of changes) this.change(change, term);
+    for (const change of changes) this.change(change, index);
   }
 
-  private change({ type, member }: SingleChange, term: number): void {
+  private change({ type, member }: SingleChange, index: number): void {
     const isNew = !this.has(member);
     if (type === 'add-voter' && this.learners.has(member)) this.onPromoted?.(member);
     if (this.removed.has(member)) throw new Violation('R13', `removed member ${member} comes back`);
@@ -41,7 +41,7 @@ export class Configuration {
     this.learners.delete(member);
     if (type === 'add-voter') this.voters.add(member);
     if (type === 'add-learner') this.learners.add(member);
-    if (type === 'remove') this.removed.set(member, term);
+    if (type === 'remove') this.removed.set(member, index);
     else if (isNew) this.onAdded?.(member);
   }
 }

@@ -34,6 +34,8 @@ export class RaftCheck {
   term = 0;
   /** Told when a member leads a new term. */
   onLeader: (() => void) | undefined;
+  /** The last entry that a member has applied. */
+  appliedBy: (member: number) => number = () => 0;
   private readonly leaders = new Map<number, number>();
   private readonly votes = new Map<string, bigint>();
   private readonly terms = new Map<number, number>();
@@ -87,7 +89,7 @@ export class RaftCheck {
     this.terms.set(from, term);
   }
 
-  /** R1; and R13: once everybody could know that a member was removed nobody elects it. */
+  /** R1; and R13: who never had a vote does not lead, nor does who knows that it was removed before. Others may not know it yet. */
   private claims(member: number, term: number, id: bigint): void {
     const other = this.leaders.get(term);
     if (other === member) return;
@@ -96,8 +98,11 @@ export class RaftCheck {
     const removedIn = removed.get(id);
     if (removedIn === undefined && !voters.has(id))
       throw new Violation('R13', `member ${member} leads term ${term} without ever having had a vote`);
-    if (removedIn !== undefined && removedIn < term)
-      throw new Violation('R13', `member ${member} leads term ${term}, but was removed in term ${removedIn}`);
+    if (removedIn !== undefined && removedIn <= this.appliedBy(member))
+      throw new Violation(
+        'R13',
+        `member ${member} leads term ${term}, and knows that entry ${removedIn} removed it`,
+      );
     this.leaders.set(term, member);
     if (term < this.term) return;
     this.term = term;

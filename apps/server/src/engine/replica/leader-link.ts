@@ -128,7 +128,10 @@ export class LeaderLink {
       case 'propose':
         return this.takeProposal(message);
       case 'propose-refused':
-        return this.forwarding.refused(message, this.host.nextSequence);
+        this.forwarding.refused(message, this.host.nextSequence);
+        // A refusal of a former leader: its successor is known, and need not wait for the next tick.
+        if (message.term < this.known.term && this.known.leader !== 0n) this.host.resubmit();
+        return;
       case 'query':
         return this.takeQuery(message);
       case 'query-reply':
