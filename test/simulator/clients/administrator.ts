@@ -110,7 +110,8 @@ export class Administrator {
   /** Two are left at least, so that what they do stays worth watching. */
   private remove(id: bigint): void {
     const { voters } = this.parts.log.configuration;
-    if (voters.has(id) && voters.size <= 2) return;
+    const open = this.all.filter(({ isUnsure, isWaiting }) => isUnsure || isWaiting).length;
+    if (voters.has(id) && voters.size <= 2 + open) return;
     this.change(removeRequest(id), () => this.parts.counts.removals++);
   }
 
