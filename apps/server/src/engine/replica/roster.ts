@@ -5,6 +5,9 @@ import type { MemberId } from '../raft/message.js';
 import type { PeerTransport } from './peer-transport.js';
 import type { Replica } from './replica.js';
 
+/** How much longer a removed member stays when one voter remains. */
+const witnessFactor = 10;
+
 /** Why a member that was removed from its cluster ends. Nothing is wrong; it must not be started again as it is. */
 export class MemberRemovedError extends Error {
   override readonly name = 'MemberRemovedError';
@@ -51,7 +54,10 @@ export class Roster {
     replica.isLearner = cluster.member(memberId)?.isLearner ?? isJoining;
     // Before the first state came from the leader this member knows of nobody; the transport then has its own list.
     if (cluster.members.length > 0) transport.setPeers(peers);
-    if (cluster.wasRemoved(memberId)) this.removed(lingerMs);
+    if (!cluster.wasRemoved(memberId)) return;
+    // One voter that remains can learn it from nobody else: it holds the change, and waits to hear that it is committed.
+    const isLastWitness = replica.status.confState.voters.length === 1;
+    this.removed(isLastWitness ? witnessFactor * lingerMs : lingerMs);
   }
 
   private removed(delayMs: number): void {
