@@ -57,6 +57,9 @@ export class Network {
     this.members++;
   }
 
+  /** States on their way into a process, which breaks them off when it ends. */
+  private readonly receptions = new Map<Endpoint, Set<() => void>>();
+
   attach(endpoint: Endpoint): void {
     this.endpoints.set(endpoint.member, endpoint);
   }
@@ -65,6 +68,8 @@ export class Network {
   detach(endpoint: Endpoint, tells: boolean): void {
     const { member } = endpoint;
     if (this.endpoints.get(member) === endpoint) this.endpoints.delete(member);
+    for (const broken of this.receptions.get(endpoint) ?? []) broken();
+    this.receptions.delete(endpoint);
     for (let other = 1; other <= this.members; other++) {
       if (other === member) continue;
       this.breakConnection(other, member);
@@ -113,7 +118,11 @@ export class Network {
         counts.brokenStates++;
         return done(new Error(`the state did not reach member ${to}`));
       }
+      const broken = (): void => answered(new Error(`member ${to} ended while it took the state`));
+      const receptions = this.receptions.get(target) ?? new Set();
+      this.receptions.set(target, receptions.add(broken));
       const answered = (error: Error | undefined): void => {
+        if (!receptions.delete(broken)) return;
         const text =
           error === undefined ? `${to} has the state of ${from}` : `${to} cannot take the state of ${from}`;
         schedule.after(profile.latencyMs, text, () => done(error));
