@@ -10,6 +10,7 @@ import type { Meter } from './platform/meter.js';
 import type { Random } from './platform/random.js';
 import type { Entry } from './raft/message.js';
 import type { RecoveredState } from './raft/raw-node.js';
+import { interruptedRestart, restartLog } from './wal/log-restart.js';
 import { emptyConfState, type RecoveredLog } from './wal/state.js';
 import { Wal } from './wal/wal.js';
 
@@ -72,9 +73,7 @@ export async function openStorage(options: EngineOptions, platform: EnginePlatfo
     const wal = await openWal(options, platform, backend);
     opened.push(wal);
     const identity = { clusterId: options.clusterId, memberId: options.memberId };
-    const recovered = hasStarted(wal.recovered)
-      ? recover(wal, wal.recovered, backend, platform, options)
-      : await found(wal, backend, options);
+    const recovered = await recover(wal, backend, platform, options);
     wal.forgetRecovered();
     return { backend, wal, identity, recovered, close: closeAll };
   } catch (error) {
@@ -103,27 +102,62 @@ function openWal(options: EngineOptions, platform: EnginePlatform, backend: Back
  * Whether a member wrote this log: a crash can come between the creation of a log and the mark that every founder's log
  * begins with. Who joins has an empty mark, and nothing to lose while there is nothing else.
  */
-function hasStarted(log: RecoveredLog | undefined): log is RecoveredLog {
-  if (log === undefined) return false;
-  const { mark, entries, hardState } = log;
+function hasStarted({ mark, entries, hardState }: RecoveredLog): boolean {
   return mark.index > 0 || mark.confState.voters.length > 0 || entries.length > 0 || hardState.term > 0;
 }
 
-function recover(
+/** What the core begins with: what log and store hold, or, for a new member, its founding. */
+async function recover(
   wal: Wal,
+  backend: Backend,
+  platform: EnginePlatform,
+  options: EngineOptions,
+): Promise<RecoveredState> {
+  const log = wal.recovered;
+  if (log === undefined) return found(wal, backend, options);
+  reportTorn(log.report, platform);
+  // Looked for first: the log of a member that was joining may still be empty.
+  const finished = await finishInstall(wal, log, backend, platform);
+  if (finished !== undefined) return finished;
+  return hasStarted(log) ? resume(log, backend, platform, options) : found(wal, backend, options);
+}
+
+/** Finishes the install of a state that a crash came into; undefined when none did. */
+async function finishInstall(
+  wal: Wal,
+  log: RecoveredLog,
+  backend: Backend,
+  platform: EnginePlatform,
+): Promise<RecoveredState | undefined> {
+  const { applied, installed } = backend;
+  const confState = ClusterState.storedConfState(backend) ?? emptyConfState;
+  const restart = interruptedRestart(log, { applied, installed, confState });
+  if (restart === undefined) return undefined;
+  await restartLog(wal, restart);
+  const { index, term } = restart.mark;
+  platform.logger.info('finished installing a state that a crash interrupted', { index, term });
+  return {
+    hardState: restart.hardState,
+    confState,
+    snapshotIndex: index,
+    snapshotTerm: term,
+    entries: [],
+    applied: index,
+  };
+}
+
+function resume(
   log: RecoveredLog,
   backend: Backend,
   platform: EnginePlatform,
   options: EngineOptions,
 ): RecoveredState {
-  const { mark, hardState, entries, report } = log;
+  const { mark, hardState, entries } = log;
   if (backend.applied.index === 0) refound(mark, backend, options);
   const { applied } = backend;
-  reportTorn(report, platform);
-  const lastIndex = mark.index + entries.length;
-  if (isInstallHalfDone(log, backend)) return finishInstall(wal, log, backend, platform);
   checkContinuity(log, applied);
-  platform.logger.info('recovered', { applied: applied.index, logStart: mark.index, logEnd: lastIndex });
+  const logEnd = mark.index + entries.length;
+  platform.logger.info('recovered', { applied: applied.index, logStart: mark.index, logEnd });
   const commit = Math.max(hardState.commit, applied.index);
   return {
     hardState: { ...hardState, commit },
@@ -133,34 +167,6 @@ function recover(
     snapshotTerm: mark.term,
     entries,
     applied: applied.index,
-  };
-}
-
-/** A crash came after the store was replaced by a state of the leader, and before the log began anew behind it. */
-function isInstallHalfDone({ mark, entries }: RecoveredLog, { applied, installed }: Backend): boolean {
-  if (installed?.index !== applied.index || applied.index <= mark.index) return false;
-  const held = entries[applied.index - mark.index - 1];
-  return held?.term !== applied.term;
-}
-
-function finishInstall(
-  wal: Wal,
-  { hardState }: RecoveredLog,
-  backend: Backend,
-  platform: EnginePlatform,
-): RecoveredState {
-  const { index, term } = backend.applied;
-  const confState = ClusterState.storedConfState(backend) ?? emptyConfState;
-  wal.restartAfter({ index, term, confState });
-  platform.logger.info('finished installing a state that a crash interrupted', { index, term });
-  // The core takes the term of the state when the log had not come as far, and then has no vote in it.
-  return {
-    hardState: { ...hardState, commit: index },
-    confState,
-    snapshotIndex: index,
-    snapshotTerm: term,
-    entries: [],
-    applied: index,
   };
 }
 

@@ -82,11 +82,7 @@ export async function startServer(options: ServerOptions, parts: ServerParts): P
     if (transport instanceof GrpcPeerTransport) servePeers(peerPorts, transport, engine);
     return new RunningServer(options, parts, front, { client: ports, peer: peerPorts }, platform, engine);
   } catch (error) {
-    for (const { close } of opened
-      .splice(0)
-      .reverse()
-      .map((each) => ({ close: () => each.close() })))
-      await close();
+    for (const each of opened.reverse()) await each.close();
     throw error;
   }
 }

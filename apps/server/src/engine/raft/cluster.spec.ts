@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { AssertionError } from '../platform/assert.js';
 import { Violation } from './testing/checker.js';
 import { PLANTED_FLAWS, type PlantedFlaw } from './testing/planted-flaws.js';
-import { type RunFigures, SimulatedCluster } from './testing/simulated-cluster.js';
+import { noFigures, type RunFigures } from './testing/run-figures.js';
+import { SimulatedCluster } from './testing/simulated-cluster.js';
 
 const SIZES = [3, 5, 3, 5, 3, 1];
 const STEPS = 3000;
@@ -11,16 +12,7 @@ const FLAW_SEEDS = 3000;
 
 describe('cluster', () => {
   it('keeps R1 to R10 and R12 in every step of 240 faulty runs, and recovers after each', () => {
-    const total: RunFigures = {
-      leaders: 0,
-      committed: 0,
-      readsAnswered: 0,
-      crashes: 0,
-      messages: 0,
-      changes: 0,
-      transfers: 0,
-      installs: 0,
-    };
+    const total = noFigures();
     for (let seed = 1; seed <= 240; seed += 1) {
       const members = SIZES[seed % SIZES.length]!;
       const cluster = new SimulatedCluster({ seed, members, steps: STEPS });

@@ -1,3 +1,4 @@
+import { noFigures, type RunFigures } from './run-figures.js';
 import { encodeConfChange } from '../confchange/conf-change.js';
 import { type RaftConfig } from '../config.js';
 import { type ConfState, type MemberId, type Message } from '../message.js';
@@ -14,18 +15,6 @@ export interface ClusterOptions {
   readonly flaws?: HostFlaws;
   /** Properties that are not checked, to see what the others find. */
   readonly ignored?: readonly Property[];
-}
-
-/** What happened while everything went wrong; a run in which nothing happens proves nothing. */
-export interface RunFigures {
-  leaders: number;
-  committed: number;
-  readsAnswered: number;
-  crashes: number;
-  messages: number;
-  changes: number;
-  transfers: number;
-  installs: number;
 }
 
 /** How often each thing happens, drawn anew for every seed so that runs differ in kind (swarm testing). */
@@ -55,16 +44,7 @@ const EMPTY: ConfState = { voters: [], learners: [], outgoing: [], learnersNext:
  * to date and answer its reads.
  */
 export class SimulatedCluster {
-  readonly figures: RunFigures = {
-    leaders: 0,
-    committed: 0,
-    readsAnswered: 0,
-    crashes: 0,
-    messages: 0,
-    changes: 0,
-    transfers: 0,
-    installs: 0,
-  };
+  readonly figures = noFigures();
   readonly #random: SeededRandom;
   readonly #checker: Checker;
   readonly #members: SimulatedMember[] = [];
