@@ -85,7 +85,7 @@ class Pair {
       trail.push(`${textOf(step)}\n    etcd: ${expected}\n    ours: ${answer}`);
       if (expected === answer) continue;
       const known = knownDifferences.find((row) => row.matches(step, expected, answer));
-      if (known === undefined) expect.fail(`sequence ${seed}, step ${at}:\n${trail.slice(-8).join('\n')}`);
+      if (known === undefined) this.fail(`sequence ${seed}, step ${at}`, trail);
       this.used.add(known);
       if (known.endsSequence === true) return this.end();
     }
@@ -97,9 +97,13 @@ class Pair {
     await this.both((subject) => subject.settle());
     const [expected, told] = [this.etcd.watchLogs(), this.ours.watchLogs()];
     if (expected === told) return;
-    expect.fail(
-      `watches of sequence ${seed}:\n${trail.slice(-8).join('\n')}\netcd:\n${expected}\nours:\n${told}`,
-    );
+    this.fail(`watches of sequence ${seed}`, [...trail, `etcd:\n${expected}\nours:\n${told}`]);
+  }
+
+  /** With what our member printed last, for an answer may be missing because it ended. */
+  private fail(where: string, trail: readonly string[]): never {
+    const printed = this.members[1]!.output.split('\n').slice(-20);
+    expect.fail([`${where}:`, ...trail.slice(-9), 'our member printed:', ...printed].join('\n'));
   }
 
   private end(): void {

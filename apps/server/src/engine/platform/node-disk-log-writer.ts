@@ -2,7 +2,14 @@ import { getSystemErrorName } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { assert } from './assert.js';
 import { DiskError, type DiskFile, type LogBuffer, type LogWriter, type LogWriterListener } from './disk.js';
-import { Command, createChannel, Double, Word, type BufferMessage } from './node-disk-channel.js';
+import {
+  Command,
+  createChannel,
+  Double,
+  Word,
+  type BufferMessage,
+  type Channel,
+} from './node-disk-channel.js';
 import { NodeFile } from './node-disk-file.js';
 import { workerUrl } from './worker-url.js';
 
@@ -31,7 +38,6 @@ interface SharedBuffer extends LogBuffer {
 
 /** The caller's side of the log thread. Costs per write: two Atomics, and one promise or a few turns of the event loop. */
 export class NodeLogWriter implements LogWriter {
-  private readonly channel = createChannel();
   private readonly worker: Worker;
   private lastBuffer = 0;
   private requests = 0;
@@ -45,12 +51,15 @@ export class NodeLogWriter implements LogWriter {
   private lagStrikes = 0;
   /** Writes that go without polling before it is tried again. */
   private restingWrites = 0;
-  private readonly replied = (): void => this.finish();
+  private readonly replied = (): void => this.woken();
   private readonly polled = (): void => this.poll();
   /** Resolves when the thread has ended. */
   readonly ended: Promise<void>;
 
-  constructor(private readonly listener: LogWriterListener) {
+  constructor(
+    private readonly listener: LogWriterListener,
+    private readonly channel: Channel = createChannel(),
+  ) {
     const url = workerUrl(import.meta.url, './node-disk-log-thread.js');
     this.worker = new Worker(url, { name: 'log', execArgv: [], workerData: this.channel.memory });
     this.ended = new Promise((resolve) => this.worker.once('exit', () => resolve()));
@@ -150,6 +159,16 @@ export class NodeLogWriter implements LogWriter {
     const waiting = waitAsync(this.channel.words, Word.reply, answered);
     const settled = waiting.async ? (waiting.value as Promise<string>) : Promise.resolve();
     void settled.then(this.replied);
+  }
+
+  /**
+   * A wake-up is no reply yet: the thread raises `reply` and then wakes who waits, and when the reply was polled between
+   * the two, the wake-up meets the wait for the next one.
+   */
+  private woken(): void {
+    if (this.inFlight === undefined) return;
+    if (Atomics.load(this.channel.words, Word.reply) === this.requests) this.finish();
+    else this.awaitReply((this.requests - 1) | 0);
   }
 
   private request(command: number): void {

@@ -1,4 +1,4 @@
-import { noFigures, type RunFigures } from './run-figures.js';
+import { noFigures } from './run-figures.js';
 import { encodeConfChange } from '../confchange/conf-change.js';
 import { type RaftConfig } from '../config.js';
 import { type ConfState, type MemberId, type Message } from '../message.js';
