@@ -4,6 +4,7 @@ export { fileDescriptorSet } from './generated/descriptor.js';
 export * as authpb from './generated/auth.js';
 export * as etcdserverpb from './generated/rpc.js';
 export * as healthpb from './generated/health.js';
+export * as membershippb from './generated/membership.js';
 export * as mvccpb from './generated/kv.js';
 export * as v3electionpb from './generated/election.js';
 export * as v3lockpb from './generated/lock.js';

@@ -1,6 +1,10 @@
+import type { Integrity } from './apply/chains.js';
 import { observeOperations } from './operation-metrics.js';
 import type { Meter } from './platform/meter.js';
 import type { RequestParts } from './requests/request-parts.js';
+
+/** By the number that stands for them. */
+const integrities: readonly Integrity[] = ['sound', 'results-differ', 'log-differs'];
 
 /** Shows what the engine knows of itself under etcd's metric names, and more where DESIGN asks for it. Read at scrape. */
 export function observeEngine(parts: RequestParts, meter: Meter): void {
@@ -10,7 +14,7 @@ export function observeEngine(parts: RequestParts, meter: Meter): void {
   observeOperations(parts, meter);
 }
 
-function observeServer({ replica, backend, limits }: RequestParts, meter: Meter): void {
+function observeServer({ replica, backend, limits, machine }: RequestParts, meter: Meter): void {
   const observe = meter.observed.bind(meter);
   const count = meter.observedCounter.bind(meter);
   observe('etcd_server_has_leader', 'Whether a leader is known: 1 is, 0 is not.', () =>
@@ -21,6 +25,11 @@ function observeServer({ replica, backend, limits }: RequestParts, meter: Meter)
   );
   observe('etcd_server_is_learner', 'Whether this member is a learner: 1 if it is, 0 otherwise.', () =>
     replica.isLearner ? 1 : 0,
+  );
+  observe(
+    'conclave_server_integrity',
+    'What comparing the members said of this one: 0 sound, 1 its results differ, 2 its log differs, too.',
+    () => integrities.indexOf(machine.chains.integrity),
   );
   count(
     'etcd_server_leader_changes_seen_total',
@@ -78,6 +87,11 @@ function observeStore({ backend, store }: RequestParts, meter: Meter): void {
     'etcd_mvcc_db_total_size_in_use_in_bytes',
     'Bytes of the store file in use.',
     () => backend.stats.usedBytes,
+  );
+  observe(
+    'etcd_mvcc_db_open_read_transactions',
+    'The number of currently open read transactions.',
+    () => backend.stats.openReads,
   );
   observe(
     'etcd_debugging_mvcc_current_revision',

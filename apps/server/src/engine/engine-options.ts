@@ -22,6 +22,8 @@ export interface EngineOptions {
    * cluster: it then starts without a configuration and follows what the leader sends. Looked at on the first start only.
    */
   readonly foundingMembers: readonly FoundingMember[];
+  /** This member is what is left of its cluster, and goes on alone; refused without data. */
+  readonly forcesNewCluster?: boolean | undefined;
   readonly peerUrls: readonly string[];
   readonly clientUrls: readonly string[];
   /** One raft tick, and the interval of a leader's heartbeats. */

@@ -48,7 +48,7 @@ export function assemble(
     compactor: new Compactor(store, machine, backend, clock, platform.meter, options.compactionRowsPerSlice),
     renewal: new LeaseRenewal({ replica, machine, lessor, clock }),
     health: new MemberHealth(options.electionMs),
-    transfer: new LeadershipTransfer(replica, clock),
+    transfer: new LeadershipTransfer(replica, clock, options.electionMs),
     leaderless: new LeaderlessStreams(3 * options.electionMs),
     watches: new OpenWatches(),
     roster: new Roster({ memberId, machine, replica, transport, clock, logger, lingerMs }),

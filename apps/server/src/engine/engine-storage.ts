@@ -2,6 +2,8 @@ import type { ApplyResult } from './apply/apply-result.js';
 import { ClusterState } from './apply/cluster-state.js';
 import type { AppliedMark, Backend } from './backend/backend.js';
 import { found, refound } from './engine-founding.js';
+import { StorageMismatchError } from './engine-errors.js';
+import { forceNewCluster } from './engine-forced-cluster.js';
 import type { EngineOptions } from './engine-options.js';
 import type { Clock } from './platform/clock.js';
 import type { Disk } from './platform/disk.js';
@@ -50,11 +52,6 @@ export interface Storage {
   close(): Promise<void>;
 }
 
-/** Thrown when log and store do not belong together; the member must not start. */
-export class StorageMismatchError extends Error {
-  override readonly name = 'StorageMismatchError';
-}
-
 /**
  * Opens log and store and checks that they continue each other: the log starts at or before what the store has applied
  * and ends at or behind it. Nothing is dropped to make them fit.
@@ -73,7 +70,10 @@ export async function openStorage(options: EngineOptions, platform: EnginePlatfo
     const wal = await openWal(options, platform, backend);
     opened.push(wal);
     const identity = { clusterId: options.clusterId, memberId: options.memberId };
-    const recovered = await recover(wal, backend, platform, options);
+    let recovered = await recover(wal, backend, platform, options);
+    if (options.forcesNewCluster === true) {
+      recovered = await forceNewCluster(wal, recovered, backend, platform, options.memberId);
+    }
     wal.forgetRecovered();
     return { backend, wal, identity, recovered, close: closeAll };
   } catch (error) {
@@ -114,6 +114,16 @@ async function recover(
   options: EngineOptions,
 ): Promise<RecoveredState> {
   const log = wal.recovered;
+  if (
+    options.forcesNewCluster === true &&
+    backend.applied.index === 0 &&
+    (log === undefined || !hasStarted(log))
+  ) {
+    throw new StorageMismatchError(
+      `${options.directory} holds no data that a new cluster could be made of. Give --force-new-cluster with the data ` +
+        'directory of a member of the old cluster; a new cluster of its own needs no such flag.',
+    );
+  }
   if (log === undefined) return found(wal, backend, options);
   reportTorn(log.report, platform);
   // Looked for first: the log of a member that was joining may still be empty.

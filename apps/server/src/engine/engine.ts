@@ -1,4 +1,5 @@
 import { etcdserverpb, ProtocolError } from '@conclave/protocol';
+import type { Integrity } from './apply/chains.js';
 import { CommandKind } from './apply/command.js';
 import { type StateMachine } from './apply/state-machine.js';
 import { assemble, type EngineParts } from './engine-parts.js';
@@ -30,6 +31,8 @@ export interface EngineState {
   leader(): bigint;
   isLearner(): boolean;
   alarms(): readonly AlarmName[];
+  /** What comparing the members said of this one; while it is not sound the member serves nobody. */
+  integrity(): Integrity;
   /** Undefined until the cluster has agreed on one. */
   clusterVersion(): string | undefined;
   storageVersion(): string | undefined;
@@ -102,7 +105,7 @@ class RunningEngine implements Engine {
     replica.link.onQuery = leaderAnswers(parts);
     this.state = this.describe();
     this.ready = new Promise((resolve) => (this.markReady = resolve));
-    this.failed = new Promise((resolve) => (replica.onFailure = resolve));
+    this.failed = new Promise((resolve) => (replica.events.failure = resolve));
     observeEngine(parts, meter);
     this.start();
   }
@@ -111,9 +114,8 @@ class RunningEngine implements Engine {
     if (!this.replica.leads) return;
     const candidate = this.parts.transfer.candidate();
     if (candidate === undefined) return;
-    const { electionMs } = this.options;
     const isDone = await new Promise<boolean>((resolve) => {
-      this.parts.transfer.transfer(candidate, 2 * electionMs, resolve);
+      this.parts.transfer.handOver(candidate, resolve);
     });
     const { logger } = this.platform;
     const to = candidate.toString(16);
@@ -134,11 +136,13 @@ class RunningEngine implements Engine {
     machine.onCompacted = () => compactor.wake();
     machine.onMembers = () => roster.refresh();
     hub.onWork = () => this.catchUpLater();
-    replica.onLeadership = (term) => this.leadershipChanged(term);
-    replica.onLeader = () => this.publish();
-    replica.onTick = () => this.observeMembers();
-    replica.onDoubted = () => parts.watches.endAll(ProtocolError.of('Unhealthy'));
-    replica.onRestored = () => {
+    const { events } = replica;
+    events.leadership = (term) => this.leadershipChanged(term);
+    events.leader = () => this.publish();
+    events.tick = () => this.observeMembers();
+    events.noSpace = () => this.quota.raiseAlarm();
+    events.doubted = () => parts.watches.endAll(ProtocolError.of('Unhealthy'));
+    events.restored = () => {
       hub.restored();
       compactor.wake();
     };
@@ -211,6 +215,7 @@ class RunningEngine implements Engine {
       leader: () => this.replica.leader,
       isLearner: () => this.replica.isLearner,
       alarms: () => [...new Set(this.machine.cluster.alarms.map(({ alarm }) => alarmName(alarm)))],
+      integrity: () => this.machine.chains.integrity,
       clusterVersion: () => this.machine.cluster.version,
       storageVersion: () => storageVersion,
     };

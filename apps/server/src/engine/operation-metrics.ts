@@ -6,7 +6,7 @@ const commitBuckets = Array.from({ length: 14 }, (_, power) => 0.001 * 2 ** powe
 
 /** Shows how often things were done, under etcd's metric names; counted as plain numbers, read at scrape. */
 export function observeOperations(parts: RequestParts, meter: Meter): void {
-  const { machine, store, hub, lessor } = parts;
+  const { machine, store, hub, lessor, compactor, replica } = parts;
   const { counts } = machine.kv;
   const count = meter.observedCounter.bind(meter);
   count('etcd_mvcc_put_total', 'Total number of puts seen by this member.', () => counts.puts);
@@ -27,6 +27,16 @@ export function observeOperations(parts: RequestParts, meter: Meter): void {
     'etcd_debugging_mvcc_db_compaction_keys_total',
     'Total number of db keys compacted.',
     () => store.compactedRows,
+  );
+  meter.observed(
+    'etcd_debugging_mvcc_db_compaction_last',
+    'The unix time of the last db compaction. Resets to 0 on start.',
+    () => compactor.lastAtSeconds,
+  );
+  count(
+    'etcd_server_slow_apply_total',
+    'The total number of slow apply requests (likely overloaded from slow disk).',
+    () => replica.load.slowApplies,
   );
   count('etcd_debugging_lease_granted_total', 'Leases granted.', () => lessor.counts.granted);
   count('etcd_debugging_lease_revoked_total', 'Leases revoked.', () => lessor.counts.revoked);

@@ -50,10 +50,7 @@ export class HealthChecker {
     this.#checks = {
       livez: new Map([serializableRead]),
       readyz: new Map<string, Check>([
-        [
-          'data_corruption',
-          async () => (state.alarms().includes('CORRUPT') ? 'alarm activated: CORRUPT' : undefined),
-        ],
+        ['data_corruption', async () => (isCorrupt(state) ? 'alarm activated: CORRUPT' : doubtOf(state))],
         serializableRead,
         ['linearizable_read', () => this.#read(false)],
         ['non_learner', async () => (state.isLearner() ? 'the member is a learner' : undefined)],
@@ -76,6 +73,8 @@ export class HealthChecker {
   async #reason(excluded: ReadonlySet<string>, serializable: boolean): Promise<string | undefined> {
     const alarm = this.state.alarms().find((kind: AlarmKind) => !excluded.has(kind));
     if (alarm !== undefined) return `ALARM ${alarm}`;
+    const doubt = doubtOf(this.state);
+    if (doubt !== undefined) return `IN DOUBT:${doubt}`;
     if (!serializable && this.state.leader() === 0n) return 'RAFT NO LEADER';
     const problem = await this.#read(serializable);
     return problem === undefined ? undefined : `RANGE ERROR:${problem}`;
@@ -134,6 +133,22 @@ export class HealthChecker {
         resolve(describe(error));
       });
     });
+  }
+}
+
+function isCorrupt(state: MemberState): boolean {
+  return state.alarms().includes('CORRUPT');
+}
+
+/** Why this member serves nobody although no alarm is raised; undefined when what it holds is sound. */
+function doubtOf(state: MemberState): string | undefined {
+  switch (state.integrity()) {
+    case 'sound':
+      return undefined;
+    case 'results-differ':
+      return 'what this member applied differs from the majority; it waits for a state of the leader';
+    case 'log-differs':
+      return 'the log of this member differs from the majority; it waits for a state of the leader';
   }
 }
 

@@ -267,6 +267,18 @@ describe('health', () => {
     expect((await post('/health', '')).status).toBe(405);
   });
 
+  it('says why a member serves nobody whose state is in doubt', async () => {
+    harness.state.integrityNow = 'results-differ';
+    const [status, text] = await get('/health');
+    expect([status, text]).toEqual([503, expect.stringMatching(/IN DOUBT:what this member applied differs/)]);
+    expect((await get('/health?serializable=true'))[0]).toBe(503);
+    expect((await get('/readyz'))[1]).toMatch(
+      /\[-\]data_corruption failed: what this member applied differs/,
+    );
+    harness.state.integrityNow = 'log-differs';
+    expect((await get('/readyz/data_corruption'))[1]).toMatch(/failed: the log of this member differs/);
+  });
+
   it('answers /livez and /readyz with their checks', async () => {
     expect(await get('/livez')).toEqual([200, 'ok\n']);
     expect(await get('/readyz?verbose')).toEqual([

@@ -7,6 +7,8 @@ export interface MemberState {
   isLearner(): boolean;
   /** Kinds of the alarms raised anywhere in the cluster. */
   alarms(): readonly AlarmKind[];
+  /** What comparing the members said of this one; while it is not sound the member serves nobody. */
+  integrity(): 'sound' | 'results-differ' | 'log-differs';
   /** Version of the cluster (`3.6.0`); undefined until the cluster decided it. */
   clusterVersion(): string | undefined;
   /** Version of the storage schema (`3.6.0`); undefined until known. */

@@ -1,4 +1,5 @@
 import { unknownFlag } from './arguments.js';
+import { isObject, parseConfigDocument } from './config-document.js';
 import { flagTable, type OptionName, optionOf } from './flag-table.js';
 import { emptySource, type Source } from './given.js';
 
@@ -9,37 +10,20 @@ const sections: ReadonlyMap<string, (key: string) => string> = new Map([
 ]);
 
 /**
- * Reads a configuration file: one JSON object whose keys are the names of flags. Lists may be arrays or texts with
- * commas. etcd's files are YAML; JSON is a part of YAML, so that one file can serve both.
+ * Reads a configuration file, YAML or JSON: one object whose keys are the names of flags. Lists may be arrays or texts
+ * with commas. A key without a value (`wal-dir:`) counts as not given, as in etcd's own example.
  */
 export function readConfigFile(path: string, content: string): Source {
   const source = emptySource();
-  const parsed = parseObject(path, content, source);
-  if (parsed !== undefined) readKeys(parsed, (key) => key, '', source);
-  return source;
-}
-
-function parseObject(path: string, content: string, source: Source): object | undefined {
-  let reason = 'its outermost value is not an object';
-  try {
-    const parsed: unknown = JSON.parse(content);
-    if (isObject(parsed)) return parsed;
-  } catch (error) {
-    reason = error instanceof Error ? error.message : String(error);
+  const document = parseConfigDocument(content);
+  if ('keys' in document) readKeys(document.keys, (key) => key, '', source);
+  else {
+    for (const reason of document.problems) {
+      const problem = `the file is neither a YAML nor a JSON object: ${reason}`;
+      source.mistakes.push({ subject: '--config-file', given: path, problem });
+    }
   }
-  const yaml = /^\s*(#|---|[\w-]+:(\s|$))/.test(content)
-    ? ' (YAML is not supported: write the same keys as a JSON object)'
-    : '';
-  source.mistakes.push({
-    subject: '--config-file',
-    given: path,
-    problem: `the file is not a JSON object: ${reason}${yaml}`,
-  });
-  return undefined;
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return source;
 }
 
 function readKeys(object: object, flagOf: (key: string) => string, section: string, source: Source): void {
@@ -48,12 +32,14 @@ function readKeys(object: object, flagOf: (key: string) => string, section: stri
     const nested = section === '' ? sections.get(key) : undefined;
     if (nested !== undefined) {
       if (isObject(value)) readKeys(value, nested, `${key}.`, source);
-      else source.mistakes.push({ subject, given: undefined, problem: 'it must be an object' });
+      else if (value !== null)
+        source.mistakes.push({ subject, given: undefined, problem: 'it must be an object' });
       continue;
     }
     const option = optionOf(flagOf(key));
     const text = asText(value);
     if (option === undefined) source.mistakes.push(unknownFlag(flagOf(key), text, subject));
+    else if (value === null) continue;
     else if (text === undefined)
       source.mistakes.push({
         subject,

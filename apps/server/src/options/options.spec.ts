@@ -314,10 +314,49 @@ describe('configuration files', () => {
     expect(notices.map(({ text }) => text)).toContain('--name is ignored because --config-file is given');
   });
 
+  it("reads etcd's YAML, with comments and keys that are left empty", () => {
+    const content = [
+      '# Human-readable name',
+      "name: 'infra1'",
+      'wal-dir:',
+      'heartbeat-interval: 50  # milliseconds',
+      'listen-client-urls: http://127.0.0.1:2379,http://127.0.0.1:4001',
+      'advertise-client-urls: http://127.0.0.1:2379',
+      'log-outputs: [stderr, a.log]',
+      'client-transport-security:',
+      '  cert-file: cert.pem',
+      '  key-file: key.pem',
+      '  trusted-ca-file:',
+      'peer-transport-security:',
+    ].join('\n');
+    const { options } = read(['--config-file=c.json'], {}, file(content));
+    const { name, heartbeatInterval, listenClientUrls, logOutputs, certFile } = options;
+    expect([name, heartbeatInterval, listenClientUrls.length, logOutputs, certFile]).toEqual([
+      'infra1',
+      50,
+      2,
+      ['stderr', 'a.log'],
+      'cert.pem',
+    ]);
+  });
+
+  it.each([
+    ['name: a\nname: b\n', /line 2, column 1: Map keys must be unique$/],
+    ['name: a\n\theartbeat-interval: 50\n', /line 2, column 1: .*[Tt]ab/],
+    ['{"name": "a",\n "heartbeat-interval": 50', /line 2, column 26: Flow map must end with a \}$/],
+    ['name: a\n---\nname: b\n', /line 2, column 1: a second document begins here$/],
+    ['name: !secret a\n', /line 1, column 7: Unresolved tag: !secret$/],
+    ['[name]: a\n', /line 1, column 1: .*keys must be/],
+    ['name: *other\n', /Unresolved alias/],
+    ['', /outermost value is not an object/],
+    ['- name: a\n', /outermost value is not an object/],
+  ])('says where a file cannot be read: %j', (content, expected) => {
+    expect(mistakesOf(['--config-file=c.json'], {}, file(content)).join('\n')).toMatch(expected);
+  });
+
   it('says what is wrong with a file', () => {
     const mistakes = (content: unknown): string =>
       mistakesOf(['--config-file=c.json'], {}, file(content)).join('\n');
-    expect(mistakes('name: a\n')).toMatch(/YAML is not supported: write the same keys as a JSON object/);
     expect(mistakes([])).toMatch(/outermost value is not an object/);
     expect(mistakes({ nmae: 'a' })).toMatch(
       /config file key "nmae": there is no such flag; did you mean --name/,

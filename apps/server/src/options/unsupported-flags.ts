@@ -55,7 +55,6 @@ const unsupported: ReadonlyMap<string, string> = new Map(
     'experimental-enable-v2v3': 'the v2 API',
     'experimental-backend-bbolt-freelist-type': "bbolt's free list",
     'backend-bbolt-freelist-type': "bbolt's free list",
-    'force-new-cluster': 'starting a new cluster from an old data directory',
     proxy: 'the v2 proxy',
     'v2-deprecation': 'the v2 API',
   }),

@@ -39,6 +39,7 @@ export const queryMethodNumbers: Readonly<Record<QueryMethod, number>> = {
   'member-remove': 5,
   'member-update': 6,
   'member-state': 7,
+  'members-change': 8,
 };
 
 export const refusalNumbers: Readonly<Record<ProposalRefusal['reason'], number>> = {

@@ -26,6 +26,7 @@ export function engineOptionsOf(
     clusterId: identity.clusterId,
     memberId: identity.memberId,
     foundingMembers,
+    forcesNewCluster: options.forceNewCluster,
     peerUrls: options.initialAdvertisePeerUrls.map(({ text }) => text),
     clientUrls,
     heartbeatMs: options.heartbeatInterval,

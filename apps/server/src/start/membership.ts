@@ -35,7 +35,8 @@ const foundingPatienceMs = 1_000;
  * cluster that it joins.
  *
  * @throws IdentityFileError when the directory belongs to another cluster, or to etcd.
- * @throws MembershipError when the cluster does not expect this member, or knows it from before.
+ * @throws MembershipError when the cluster does not expect this member, or knows it from before, or when there is no
+ * data to force a new cluster with.
  */
 export async function resolveMembership(
   options: ServerOptions,
@@ -46,6 +47,7 @@ export async function resolveMembership(
   const stored = readIdentity(directory);
   if (stored !== undefined) return membershipOf(options, stored, logger);
   refuseEtcd(options.dataDir);
+  if (options.forceNewCluster) throw nothingToForce(options.dataDir);
   const membership =
     options.initialClusterState === 'existing'
       ? await joinCluster(options, ask)
@@ -68,6 +70,13 @@ function membershipOf(options: ServerOptions, stored: StoredIdentity, logger: Lo
     );
   }
   return { identity: stored, foundingMembers: foundersOf(options, stored), others: new Map() };
+}
+
+function nothingToForce(dataDir: string): MembershipError {
+  return new MembershipError(
+    `--force-new-cluster goes on with the data of a member whose cluster is lost, but --data-dir ${dataDir} is empty. Give ` +
+      'the data directory of a survivor; to found a cluster or to join one, leave the flag out.',
+  );
 }
 
 function foundersOf(options: ServerOptions, stored: StoredIdentity): readonly FoundingMember[] {

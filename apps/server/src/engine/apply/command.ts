@@ -47,6 +47,8 @@ export enum CommandKind {
   MemberAdd = 13,
   MemberRemove = 14,
   MemberPromote = 15,
+  /** Several such changes at once, a conclave.v1.MembersChange; also in the context of a config entry only. */
+  MembersChange = 16,
 }
 
 /** One process of a member, as the proposer of commands. */

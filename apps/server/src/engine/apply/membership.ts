@@ -1,17 +1,55 @@
-import { etcdserverpb, ProtocolError, WireWriter } from '@conclave/protocol';
+import { etcdserverpb, membershippb, ProtocolError, WireWriter } from '@conclave/protocol';
 import { applyChange } from '../raft/confchange/apply-change.js';
 import type { ConfChange, ConfChangeType } from '../raft/confchange/conf-change.js';
-import type { MemberId } from '../raft/message.js';
+import type { ConfState, MemberId } from '../raft/message.js';
 import type { ClusterState } from './cluster-state.js';
 import { CommandKind, commandKind, commandPayload } from './command.js';
 
 /** The kinds that stand in config entries. */
 export type MembershipKind = CommandKind.MemberAdd | CommandKind.MemberRemove | CommandKind.MemberPromote;
 
-/** What a config entry asks for: the change of the configuration, and why. */
-interface MembershipCommand {
+/** A change of one member, and why. */
+export interface MemberChange {
   readonly kind: MembershipKind;
   readonly member: etcdserverpb.Member;
+}
+
+/** Several changes that come into force together. */
+export interface MembersChange {
+  readonly kind: CommandKind.MembersChange;
+  readonly changes: membershippb.MembersChange;
+}
+
+/** What a config entry asks for. */
+export type MembershipCommand = MemberChange | MembersChange;
+
+/** The changes that a command stands for, one by one. */
+export function singleChanges(command: MembershipCommand): readonly MemberChange[] {
+  if (command.kind !== CommandKind.MembersChange) return [command];
+  const { add, promote, remove } = command.changes;
+  const known = (ID: MemberId): etcdserverpb.Member => etcdserverpb.Member.fromPartial({ ID });
+  return [
+    ...add.map((member) => ({ kind: CommandKind.MemberAdd, member }) as const),
+    ...promote.map((id) => ({ kind: CommandKind.MemberPromote, member: known(id) }) as const),
+    ...remove.map((id) => ({ kind: CommandKind.MemberRemove, member: known(id) }) as const),
+  ];
+}
+
+/** The command as the core takes it; `encode` puts it into an envelope. Several changes go through a joint configuration. */
+export function confChangeOf(
+  command: MembershipCommand,
+  encode: (kind: CommandKind, payload: Uint8Array) => Uint8Array,
+): ConfChange {
+  const changes = singleChanges(command).map(({ kind, member }) => {
+    return { type: changeTypeOf(kind, member), member: member.ID };
+  });
+  const { kind } = command;
+  if (kind !== CommandKind.MembersChange) {
+    const context = encode(kind, etcdserverpb.Member.encode(command.member).finish());
+    return { changes, transition: 'auto', context };
+  }
+  const context = encode(kind, membershippb.MembersChange.encode(command.changes).finish());
+  return { changes, transition: 'implicit', context };
 }
 
 /** The single change of the configuration that a command stands for. */
@@ -94,32 +132,66 @@ export class Membership {
       throw ProtocolError.of('Unhealthy');
     }
     if (change.changes.length === 0) return;
-    const command = commandOf(change);
-    this.check(command.kind, command.member);
-    const { type, member } = change.changes[0];
-    const isMeant = change.changes.length === 1 && member === command.member.ID;
-    if (!isMeant || type !== changeTypeOf(command.kind, command.member))
-      throw ProtocolError.of('MemberNotFound');
+    const asked = singleChanges(commandOf(change));
+    this.checkAll(asked);
+    const isMeant = change.changes.every(({ type, member }, at) => {
+      const single = asked[at] as MemberChange | undefined;
+      return single?.member.ID === member && type === changeTypeOf(single.kind, single.member);
+    });
+    if (!isMeant || asked.length !== change.changes.length) throw ProtocolError.of('MemberNotFound');
   }
 
-  /** Makes a checked change in the rows and returns the answer's fields. */
-  perform(change: ConfChange): Uint8Array {
-    if (change.changes.length === 0) return new Uint8Array(0);
-    const { kind, member } = commandOf(change);
+  /** Whether the rows allow all of it. @throws ProtocolError as `check` */
+  checkAll(changes: readonly MemberChange[]): void {
+    const urls = new Set<string>();
+    for (const { kind, member } of changes) {
+      this.check(kind, member);
+      for (const url of member.peerURLs) {
+        if (urls.has(url)) throw ProtocolError.of('PeerURLExist');
+        urls.add(url);
+      }
+    }
+  }
+
+  /**
+   * Makes a checked change in the rows and returns the answer's fields. Members that a joint configuration removes are
+   * needed until it is left: they go then.
+   *
+   * @param confState The configuration that holds from now on.
+   */
+  perform(change: ConfChange, confState: ConfState): Uint8Array {
+    if (change.changes.length === 0) {
+      this.removeOthers(confState);
+      return new Uint8Array(0);
+    }
+    const changes = singleChanges(commandOf(change));
+    const isJoint = confState.outgoing.length > 0;
+    const added: Uint8Array[] = [];
+    for (const { kind, member } of changes) {
+      if (kind === CommandKind.MemberAdd) added.push(etcdserverpb.Member.encode(member).finish());
+      if (kind !== CommandKind.MemberRemove || !isJoint) this.performSingle(kind, member);
+    }
+    if (added.length === 0) return this.listBody(2);
+    const writer = new WireWriter();
+    for (const row of added) writer.message(2, row);
+    return Buffer.concat([writer.take(), this.listBody(3)]);
+  }
+
+  private performSingle(kind: MembershipKind, member: etcdserverpb.Member): void {
     const { cluster } = this;
     switch (kind) {
-      case CommandKind.MemberAdd: {
-        cluster.setMember(member);
-        const added = etcdserverpb.Member.encode(member).finish();
-        return Buffer.concat([new WireWriter(added.length + 8).message(2, added).take(), this.listBody(3)]);
-      }
+      case CommandKind.MemberAdd:
+        return cluster.setMember(member);
       case CommandKind.MemberPromote:
-        cluster.setMember({ ...cluster.member(member.ID)!, isLearner: false });
-        return this.listBody(2);
+        return cluster.setMember({ ...cluster.member(member.ID)!, isLearner: false });
       case CommandKind.MemberRemove:
-        cluster.removeMember(member.ID);
-        return this.listBody(2);
+        return cluster.removeMember(member.ID);
     }
+  }
+
+  private removeOthers({ voters, learners }: ConfState): void {
+    const stay = new Set([...voters, ...learners]);
+    for (const { ID } of this.cluster.members) if (!stay.has(ID)) this.cluster.removeMember(ID);
   }
 
   /** All members as a repeated field of an answer. */
@@ -146,12 +218,14 @@ export class Membership {
 
 function commandOf(change: ConfChange): MembershipCommand {
   const kind = commandKind(change.context);
-  const member = etcdserverpb.Member.decode(commandPayload(change.context));
+  const payload = commandPayload(change.context);
   switch (kind) {
     case CommandKind.MemberAdd:
     case CommandKind.MemberRemove:
     case CommandKind.MemberPromote:
-      return { kind, member };
+      return { kind, member: etcdserverpb.Member.decode(payload) };
+    case CommandKind.MembersChange:
+      return { kind, changes: membershippb.MembersChange.decode(payload) };
     default:
       throw ProtocolError.of('MemberNotFound');
   }

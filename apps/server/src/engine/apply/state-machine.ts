@@ -160,7 +160,7 @@ export class StateMachine {
       return this.refusal(error);
     }
     const confState = onConfChange(change, entry.index);
-    const body = this.membership.perform(change);
+    const body = this.membership.perform(change, confState);
     this.cluster.setConfState(confState);
     this.isChained = this.cluster.size > 1;
     this.onMembers?.();
@@ -204,6 +204,7 @@ export class StateMachine {
       case CommandKind.MemberAdd:
       case CommandKind.MemberRemove:
       case CommandKind.MemberPromote:
+      case CommandKind.MembersChange:
         throw new CommandFormatError(
           `a normal log entry has the kind of a config entry, ${CommandKind[kind]}`,
         );

@@ -1,26 +1,8 @@
 import * as fc from 'fast-check';
-import { afterEach, describe, expect, it } from 'vitest';
-import { type Disk } from '../platform/disk.js';
+import { describe, expect, it } from 'vitest';
 import { type AppliedMark, type Backend, type ByteString, type LogPosition, type Table } from './backend.js';
+import { type BackendHarness, disposeAfterEach, type HarnessMaker } from './backend-harness.fixture.js';
 import { TABLES } from './schema.js';
-
-/** How the contract gets hold of one implementation. */
-export interface BackendHarness {
-  readonly backend: Backend;
-  /** Lets every flush that was started become durable. */
-  settle(): Promise<void>;
-  /** Ends the backend without a flush and opens what is left. */
-  reopen(): Promise<Backend>;
-  /** Another backend of the same kind, new, which is disposed of with this one. */
-  another(): Promise<BackendHarness>;
-  /** An existing directory for state files, which all of one kind can read, and its disk. */
-  readonly spool: string;
-  readonly disk: Disk;
-  dispose(): Promise<void>;
-}
-
-/** A backend whose generations close after `rowsMax` rows. */
-export type HarnessMaker = (rowsMax: number) => Promise<BackendHarness>;
 
 type Rows = Map<ByteString, string>;
 
@@ -222,15 +204,7 @@ export function compareAll(backend: Backend, model: Model): void {
 /** What every backend does. `runs` histories are tried for each property. */
 export function describeBackendContract(name: string, make: HarnessMaker, runs: number): void {
   describe(`${name} as a backend`, () => {
-    const harnesses: BackendHarness[] = [];
-    const start: HarnessMaker = async (rowsMax) => {
-      const harness = await make(rowsMax);
-      harnesses.push(harness);
-      return harness;
-    };
-    afterEach(async () => {
-      for (const harness of harnesses.splice(0)) await harness.dispose();
-    });
+    const start = disposeAfterEach(make);
     describeProperties(make, runs);
     describeDurability(start);
     describeRules(start);

@@ -106,11 +106,18 @@ export interface Backend extends BackendReader {
    *
    * @param wanted What the sender said that the file holds; must be ahead of `applied`.
    * @param onInstalled Called at that moment: whatever keeps parts of the state in memory reads them anew here.
-   * @throws SnapshotError when the file is damaged, of a newer format, or not the wanted state; BackendError,
+   * @param isWanted Asked once all that may fail without harm is done (the copy, its checks, its space on the disk), and
+   * nothing has changed yet: false, or an error, gives the install up.
+   * @throws SnapshotError when the file is damaged, of a newer format, or not the wanted state (any more); BackendError,
    * DiskError. The old state is in use then, as if nothing had happened; only if even that cannot be said,
    * `onFailure` is called too.
    */
-  install(path: string, wanted: AppliedMark, onInstalled: () => void): Promise<void>;
+  install(
+    path: string,
+    wanted: AppliedMark,
+    onInstalled: () => void,
+    isWanted?: () => boolean,
+  ): Promise<void>;
   /** The mark of the state that was installed last, also by an earlier process; undefined when none ever was. */
   readonly installed: AppliedMark | undefined;
   readonly stats: BackendStats;
@@ -132,6 +139,8 @@ export interface BackendStats {
   readonly fileBytes: number;
   /** Bytes of it in use. */
   readonly usedBytes: number;
+  /** Transactions that read the file: the one for all requests, and those of copies of the state. */
+  readonly openReads: number;
   readonly generationRows: number;
   readonly generationBytes: number;
   /** Applied entries that are not yet durable in the file. */

@@ -160,6 +160,7 @@ export class LmdbBackend implements Backend, LmdbOwner {
     return {
       fileBytes,
       usedBytes,
+      openReads: 1 + this.states.copying,
       generationRows: open.rows + (flushing?.rows ?? 0),
       generationBytes: open.bytes + (flushing?.bytes ?? 0),
       flushLagEntries: open.mark.index - this.flushedMark.index,
@@ -266,9 +267,14 @@ export class LmdbBackend implements Backend, LmdbOwner {
     return this.states.copy(this.file, path);
   }
 
-  install(path: string, wanted: AppliedMark, onInstalled: () => void): Promise<void> {
+  install(
+    path: string,
+    wanted: AppliedMark,
+    onInstalled: () => void,
+    isWanted?: () => boolean,
+  ): Promise<void> {
     assert(!this.isClosed, 'a closed backend installs nothing');
-    return this.states.installs.run(path, wanted, onInstalled);
+    return this.states.installs.run(path, wanted, onInstalled, isWanted);
   }
 
   async close(): Promise<void> {

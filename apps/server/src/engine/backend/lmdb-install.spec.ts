@@ -84,13 +84,12 @@ describe('installing a state over LMDB', () => {
     await backend.install(join(root, 'state'), wanted, ignore);
     await backend.close();
     isRunning = false;
-    await disk.close();
     const renamed = effects.findIndex((effect) => effect.startsWith('rename'));
     expect(renamed).toBeGreaterThan(10);
     expect(effects.length).toBeGreaterThan(renamed + 3);
     for (let at = 0; at < effects.length; at++) {
       const directory = join(root, `db ${at + 1}`);
-      const found = await startLmdb(directory);
+      const found = await startLmdb(directory, { disk });
       checkState(found, at <= renamed ? 20 : 300);
       apply(found, found.applied.index + 5);
       await found.flush();
@@ -98,6 +97,7 @@ describe('installing a state over LMDB', () => {
       const left = (await readdir(directory)).filter((name) => !name.endsWith('-lock'));
       expect(left, effects[at]).toEqual(at <= renamed ? ['state.lmdb'] : ['current', 'state-00000001.db']);
     }
+    await disk.close();
   });
 
   it('goes on with the old state when any effect before the switch fails, and stops when the switch does', async () => {

@@ -52,6 +52,11 @@ export class LmdbStates implements InstallTarget<OpenedFile> {
     return this.parts.states.installed;
   }
 
+  /** Copies that are under way. */
+  get copying(): number {
+    return this.copies.size;
+  }
+
   copy(file: OpenedFile, path: string): Promise<StateCopy> {
     const copy = copyLmdb({ source: file.options, path });
     const ended = copy.then(ignore, ignore).then(() => void this.copies.delete(ended));

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../platform/manual-clock.js';
 import { type SimulatedDisk } from '../platform/simulated-disk.js';
 import { silentLogger, walFixture } from '../wal/wal-fixture.js';
-import { type BackendHarness, describeBackendContract } from './backend.contract.js';
+import { type BackendHarness } from './backend-harness.fixture.js';
+import { describeBackendContract } from './backend.contract.js';
 import { MemoryBackend, type PendingFlush } from './memory-backend.js';
 import { describeStateContract } from './state.contract.js';
 

@@ -94,6 +94,7 @@ export class MemoryBackend implements Backend, MemoryOwner {
     return {
       fileBytes: this.usedBytes,
       usedBytes: this.usedBytes,
+      openReads: 0,
       generationRows: this.openRows,
       generationBytes: this.openBytes,
       flushLagEntries: this.appliedMark.index - this.flushedMark.index,
@@ -201,10 +202,15 @@ export class MemoryBackend implements Backend, MemoryOwner {
     return states.write(path, this.flushedMark, encodeRows(this.state, undo));
   }
 
-  install(path: string, wanted: AppliedMark, onInstalled: () => void): Promise<void> {
+  install(
+    path: string,
+    wanted: AppliedMark,
+    onInstalled: () => void,
+    isWanted?: () => boolean,
+  ): Promise<void> {
     const { states } = this;
     if (states === undefined) return Promise.reject(noStates(path));
-    return states.installs.run(path, wanted, onInstalled);
+    return states.installs.run(path, wanted, onInstalled, isWanted);
   }
 
   async close(): Promise<void> {

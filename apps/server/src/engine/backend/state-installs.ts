@@ -38,9 +38,14 @@ export class StateInstalls<Opened> {
   ) {}
 
   /** As `Backend.install`. */
-  run(path: string, wanted: AppliedMark, onInstalled: () => void): Promise<void> {
+  run(
+    path: string,
+    wanted: AppliedMark,
+    onInstalled: () => void,
+    isWanted: (() => boolean) | undefined,
+  ): Promise<void> {
     const installed = this.last.then(async () => {
-      const opened = await this.prepare(path, wanted);
+      const opened = await this.prepare(path, wanted, isWanted);
       const { target } = this;
       assert(target.applied.index < wanted.index, 'a state that is being installed is not overtaken');
       target.replaceState(opened);
@@ -59,12 +64,16 @@ export class StateInstalls<Opened> {
   }
 
   /** Everything up to the moment from which on a restart finds the new state. */
-  private async prepare(path: string, wanted: AppliedMark): Promise<Opened> {
+  private async prepare(
+    path: string,
+    wanted: AppliedMark,
+    isWanted: (() => boolean) | undefined,
+  ): Promise<Opened> {
     const { target } = this;
     this.checkWanted(path, wanted);
     const states = await this.directory();
     const staged = await states.stage(path, { kind: target.kind, mark: wanted });
-    const opened = await this.openStaged(states, staged, path);
+    const opened = await this.openStaged(states, staged, path, isWanted);
     try {
       await states.switchTo(staged);
       return opened;
@@ -76,13 +85,19 @@ export class StateInstalls<Opened> {
   }
 
   /** The rest of what may fail without harm. */
-  private async openStaged(states: StateDirectory, staged: StagedState, path: string): Promise<Opened> {
+  private async openStaged(
+    states: StateDirectory,
+    staged: StagedState,
+    path: string,
+    isWanted: (() => boolean) | undefined,
+  ): Promise<Opened> {
     const { target } = this;
     let opened: Opened | undefined;
     try {
       opened = await target.openState(staged);
       await states.preparePointer(staged);
       this.checkWanted(path, staged.mark);
+      if (isWanted?.() === false) throw otherState(path, 'it is not wanted any more');
       return opened;
     } catch (error) {
       if (opened !== undefined) await target.discardState(opened);

@@ -1,16 +1,10 @@
 import * as fc from 'fast-check';
-import { afterEach, describe, expect, it } from 'vitest';
-import { type DiskFile } from '../platform/disk.js';
+import { describe, expect, it } from 'vitest';
+import { type Disk, type DiskFile } from '../platform/disk.js';
 import { sealBytes } from '../snapshot/state-seal.js';
 import { type AppliedMark, type Backend } from './backend.js';
-import {
-  type BackendHarness,
-  compareAll,
-  type HarnessMaker,
-  history,
-  Runner,
-  text,
-} from './backend.contract.js';
+import { type BackendHarness, disposeAfterEach, type HarnessMaker } from './backend-harness.fixture.js';
+import { compareAll, history, Runner, text } from './backend.contract.js';
 
 const ignore = (): void => {};
 
@@ -49,15 +43,17 @@ async function stateAt(harness: BackendHarness, index: number, name = `state ${i
   return path;
 }
 
-/** Changes the bytes of a file. */
-async function edit(
-  harness: BackendHarness,
-  path: string,
-  change: (file: DiskFile, size: number) => Promise<void>,
-): Promise<void> {
-  const file = await harness.disk.open(path, 'edit');
-  await change(file, await file.size());
-  await file.close();
+type Change = (file: DiskFile, size: number) => Promise<void>;
+
+/** A copy of a file with other bytes. */
+async function changedCopy(disk: Disk, from: string, to: string, change: Change): Promise<string> {
+  const [source, target] = [await disk.open(from, 'read'), await disk.open(to, 'create')];
+  const size = await source.size();
+  await target.write(0, await source.read(0, size));
+  await change(target, size);
+  await source.close();
+  await target.close();
+  return to;
 }
 
 async function flipBit(file: DiskFile, offset: number, bit: number): Promise<void> {
@@ -68,17 +64,10 @@ async function flipBit(file: DiskFile, offset: number, bit: number): Promise<voi
 /** What every backend does with whole states. `runs` histories are tried for each property. */
 export function describeStateContract(name: string, make: HarnessMaker, runs: number): void {
   describe(`${name} with whole states`, () => {
-    const harnesses: BackendHarness[] = [];
-    const start: HarnessMaker = async (rowsMax) => {
-      const harness = await make(rowsMax);
-      harnesses.push(harness);
-      return harness;
-    };
-    afterEach(async () => {
-      for (const harness of harnesses.splice(0)) await harness.dispose();
-    });
+    const start = disposeAfterEach(make);
     describeCopies(start);
     describeInstalls(start);
+    describeRevocation(start);
     describeOrder(start);
     describeRefusals(start);
     describeHistories(make, runs);
@@ -210,6 +199,28 @@ function describeInstalls(start: HarnessMaker): void {
   });
 }
 
+function describeRevocation(start: HarnessMaker): void {
+  it('gives an install up when it is not wanted any more, once all that may fail was done', async () => {
+    const harness = await start(1000);
+    const { backend } = harness;
+    apply(backend, 4);
+    const path = await stateAt(harness, 30);
+    let asked = 0;
+    const isWanted = (): boolean => {
+      asked++;
+      checkState(backend, 4);
+      return false;
+    };
+    const wanted = { index: 30, term: 1 };
+    const given = backend.install(path, wanted, () => expect.unreachable(), isWanted);
+    await expect(given).rejects.toMatchObject({ name: 'SnapshotError', code: 'other state' });
+    expect(asked).toBe(1);
+    checkState(backend, 4);
+    await backend.install(path, wanted, ignore, () => true);
+    checkState(await harness.reopen(), 30);
+  });
+}
+
 function describeOrder(start: HarnessMaker): void {
   it('rejects when what reads the new state fails, which is in use all the same', async () => {
     const harness = await start(1000);
@@ -268,11 +279,17 @@ function describeOrder(start: HarnessMaker): void {
 }
 
 function describeRefusals(start: HarnessMaker): void {
-  /** `change` is made to a good file; installing it is refused, nothing changes, and a good file is taken after it. */
+  const good = { index: 30, term: 1 };
+  const unchanged: Change = () => Promise.resolve();
+
+  /**
+   * Each change is made to a good file, which is then refused, and nothing has changed. After all of them the backend goes
+   * on and takes a good file.
+   */
   async function refuses(
-    change: (file: DiskFile, size: number) => Promise<void>,
-    error: { readonly code: string },
-    wanted: AppliedMark = { index: 30, term: 1 },
+    code: string,
+    changes: readonly Change[],
+    wanted: readonly AppliedMark[] = [good],
   ): Promise<void> {
     const harness = await start(1000);
     const { backend } = harness;
@@ -280,53 +297,58 @@ function describeRefusals(start: HarnessMaker): void {
     apply(backend, 4);
     await flushed(harness);
     const path = await stateAt(harness, 30);
-    await edit(harness, path, change);
     const unused = (): void => expect.unreachable('it was not installed');
-    await expect(backend.install(path, wanted, unused)).rejects.toMatchObject({
-      name: 'SnapshotError',
-      ...error,
-    });
-    checkState(backend, 4);
+    for (const [at, change] of changes.entries()) {
+      const bad = await changedCopy(harness.disk, path, `${path} changed ${at}`, change);
+      for (const mark of wanted) {
+        const refused = backend.install(bad, mark, unused);
+        await expect(refused).rejects.toMatchObject({ name: 'SnapshotError', code });
+        checkState(backend, 4);
+      }
+    }
     apply(backend, 7);
     await flushed(harness);
-    await backend.install(await stateAt(harness, 30), { index: 30, term: 1 }, ignore);
+    await backend.install(path, good, ignore);
     checkState(await harness.reopen(), 30);
   }
 
   it('refuses a file that is damaged anywhere', async () => {
-    await refuses((file) => flipBit(file, 0, 0), { code: 'corrupt' });
-    await refuses((file, size) => flipBit(file, (size - sealBytes) >> 1, 3), { code: 'corrupt' });
-    await refuses((file, size) => flipBit(file, size - 1, 7), { code: 'corrupt' });
+    await refuses('corrupt', [
+      (file) => flipBit(file, 0, 0),
+      (file, size) => flipBit(file, (size - sealBytes) >> 1, 3),
+      (file, size) => flipBit(file, size - 1, 7),
+    ]);
   });
 
   it('refuses a file that is incomplete, empty, or too long', async () => {
-    await refuses((file, size) => file.truncate(size - 1), { code: 'corrupt' });
-    await refuses((file, size) => file.truncate(size - sealBytes), { code: 'corrupt' });
-    await refuses((file) => file.truncate(0), { code: 'corrupt' });
-    await refuses((file, size) => file.write(size, new Uint8Array(1)), { code: 'corrupt' });
+    await refuses('corrupt', [
+      (file, size) => file.truncate(size - 1),
+      (file, size) => file.truncate(size - sealBytes),
+      (file) => file.truncate(0),
+      (file, size) => file.write(size, new Uint8Array(1)),
+    ]);
   });
 
   it('refuses a newer format, and says what to do', async () => {
-    const newer = (file: DiskFile, size: number): Promise<void> =>
-      file.write(size - sealBytes + 4, Uint8Array.of(2));
-    await refuses(newer, { code: 'newer format' });
+    await refuses('newer format', [(file, size) => file.write(size - sealBytes + 4, Uint8Array.of(2))]);
   });
 
   it('refuses a state of another kind of store', async () => {
-    await refuses(
+    await refuses('foreign', [
       async (file, size) => {
         const [kind] = await file.read(size - sealBytes + 5, 1);
         await file.write(size - sealBytes + 5, Uint8Array.of(3 - kind));
       },
-      { code: 'foreign' },
-    );
+    ]);
   });
 
   it('refuses a state that is not the one announced, or that is behind', async () => {
-    const unchanged = (): Promise<void> => Promise.resolve();
-    await refuses(unchanged, { code: 'other state' }, { index: 31, term: 1 });
-    await refuses(unchanged, { code: 'other state' }, { index: 30, term: 2 });
-    await refuses(unchanged, { code: 'other state' }, { index: 4, term: 1 });
+    const others = [
+      { index: 31, term: 1 },
+      { index: 30, term: 2 },
+      { index: 4, term: 1 },
+    ];
+    await refuses('other state', [unchanged], others);
   });
 
   it('refuses a file that is not there', async () => {

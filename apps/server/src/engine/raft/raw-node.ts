@@ -198,6 +198,15 @@ export class RawNode {
   }
 
   /**
+   * Whether a state at `index`, whose entry has `term`, is one that this member lacks: the core would have it installed.
+   * Of any other it only learns what is committed.
+   */
+  lacks(index: number, term: number): boolean {
+    const { log, isInstalling } = this.raft;
+    return !isInstalling && index > log.commit && !log.matches(index, term);
+  }
+
+  /**
    * What `Work.install` asked for is done and durable: log and state are those at `index`. Its configuration comes into
    * force, and the leader gets its answer.
    *

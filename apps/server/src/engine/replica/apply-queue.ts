@@ -6,6 +6,8 @@ import type { Entry } from '../raft/message.js';
 
 /** Applying goes on for at most this long before the turn ends, so that sockets and timers get their share. */
 const applySliceMs = 5;
+/** A slice that took so long held something up, as etcd counts it. */
+const slowMs = 100;
 
 /** Told of what is applied. */
 export interface ApplyListener {
@@ -18,6 +20,8 @@ export interface ApplyListener {
 export class ApplyQueue {
   /** Entries gather and are not applied. */
   isPaused = false;
+  /** Slices that took 100 ms or more: one command, or the store, is slow. */
+  slowSlices = 0;
   private readonly entries: Entry[] = [];
   private from = 0;
   private bytes = 0;
@@ -54,7 +58,8 @@ export class ApplyQueue {
   /** Applies for a while; returns the index of the last entry that was applied, 0 when none was. */
   applySlice(): number {
     if (this.isPaused) return 0;
-    const until = this.clock.now() + applySliceMs;
+    const from = this.clock.now();
+    const until = from + applySliceMs;
     let applied = 0;
     let last = 0;
     while (this.from < this.entries.length) {
@@ -65,6 +70,7 @@ export class ApplyQueue {
       if (this.isPaused || ((++applied & 31) === 0 && this.clock.now() >= until)) break;
     }
     if (this.from === this.entries.length) this.clear();
+    if (last > 0 && this.clock.now() - from >= slowMs) this.slowSlices++;
     return last;
   }
 

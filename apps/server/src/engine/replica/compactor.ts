@@ -12,6 +12,8 @@ const defaultRowsPerSlice = 2_000;
  * store keeps its progress, so that it goes on after a restart.
  */
 export class Compactor {
+  /** Wall clock in seconds when the last work began; 0 since the start of the process. */
+  lastAtSeconds = 0;
   private scheduled = false;
   private stopped = false;
   private waiting: (() => void)[] = [];
@@ -48,6 +50,7 @@ export class Compactor {
       this.scheduled = false;
       if (this.stopped) return;
       const from = this.clock.now();
+      if (this.began === undefined) this.lastAtSeconds = Math.floor(this.clock.wall() / 1_000);
       this.began ??= from;
       this.machine.compactSlice(this.rowsPerSlice);
       this.pauses.observe(this.clock.now() - from);

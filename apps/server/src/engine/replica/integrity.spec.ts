@@ -49,6 +49,7 @@ describe('a member whose results differ', () => {
     doubted.loseKey('k1');
     await cluster.answered(remove(cluster.leader, 'k1'));
     await cluster.until(() => cluster.get(doubted, 'k2', true).error === 'Unhealthy');
+    expect(doubted.engine!.state.integrity()).toBe('results-differ');
     expect(await refusalOf(cluster, sound)).toBeUndefined();
     await cluster.until(() => states() > 0);
     await cluster.until(() => cluster.get(doubted, 'k2', true).error === undefined);

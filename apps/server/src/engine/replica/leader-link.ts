@@ -92,8 +92,7 @@ export class LeaderLink {
       this.changes.clear();
     }
     this.known = { leader, term };
-    if (this.leads)
-      for (const { method, payload, done } of this.queries.takeAll()) this.ask(method, payload, done);
+    if (this.leads) this.answerOwn();
     else this.queries.leaderChanged(this.known, this.host.now());
     if (leader !== 0n && this.forwarding.hasHeld) this.host.resubmit();
   }
@@ -103,6 +102,7 @@ export class LeaderLink {
     const expired = this.forwarding.expire(now);
     if (this.forwarding.hasHeld && this.known.leader !== 0n) this.host.resubmit();
     this.queries.tick(this.known, now);
+    if (this.leads && this.queries.count > 0) this.answerOwn();
     return expired;
   }
 
@@ -135,13 +135,21 @@ export class LeaderLink {
       case 'query':
         return this.takeQuery(message);
       case 'query-reply':
-        return this.queries.answered(message, this.known, this.host.now());
+        this.queries.answered(message, this.known, this.host.now());
+        if (this.leads && this.queries.count > 0) this.answerOwn();
+        return;
     }
   }
 
   fail(error: ProtocolError): void {
     this.forwarding.failAll(error);
     this.queries.failAll(error);
+  }
+
+  /** Answers what this member asked others for while it did not lead. */
+  private answerOwn(): void {
+    for (const { method, payload, done } of this.queries.takeWaiting(this.host.now()))
+      this.ask(method, payload, done);
   }
 
   private push(message: PeerMessage): void {
@@ -223,6 +231,7 @@ function isLeadersOwn(kind: CommandKind): boolean {
     case CommandKind.MemberAdd:
     case CommandKind.MemberRemove:
     case CommandKind.MemberPromote:
+    case CommandKind.MembersChange:
       return true;
     default:
       return false;

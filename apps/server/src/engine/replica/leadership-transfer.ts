@@ -12,10 +12,14 @@ export function isSoleVoter({ id, confState: { voters, outgoing } }: RaftStatus)
 }
 
 /** The voter, other than the leader itself, that is furthest in the log and was heard lately; undefined when there is none. */
-export function heirOf({ id, confState, progress }: RaftStatus): MemberId | undefined {
+export function heirOf(
+  { id, confState, progress }: RaftStatus,
+  leaving: readonly MemberId[] = [],
+): MemberId | undefined {
   let best: { readonly member: MemberId; readonly match: number } | undefined;
   for (const { member, match, recentActive } of progress) {
-    if (member === id || !recentActive || !confState.voters.includes(member)) continue;
+    if (member === id || !recentActive || !confState.voters.includes(member) || leaving.includes(member))
+      continue;
     if (best === undefined || match > best.match) best = { member, match };
   }
   return best?.member;
@@ -26,16 +30,22 @@ export class LeadershipTransfer {
   constructor(
     private readonly replica: Replica,
     private readonly clock: Clock,
+    private readonly electionMs: number,
   ) {}
 
-  /** Whom to hand leadership to; undefined when there is nobody. */
-  candidate(): MemberId | undefined {
-    return heirOf(this.replica.status);
+  /** Whom to hand leadership to, other than those who leave; undefined when there is nobody. */
+  candidate(leaving: readonly MemberId[] = []): MemberId | undefined {
+    return heirOf(this.replica.status, leaving);
   }
 
   /** Whether leadership may be handed to this member. */
   isVoter(member: MemberId): boolean {
     return this.replica.status.confState.voters.includes(member);
+  }
+
+  /** Hands over before this member goes: as `transfer`, within two election timeouts. */
+  handOver(to: MemberId, done: (isDone: boolean) => void): void {
+    this.transfer(to, 2 * this.electionMs, done);
   }
 
   /** Calls back with true when `to` leads, with false when it does not within `withinMs`. */

@@ -68,6 +68,21 @@ describe('leases in a cluster', () => {
     return indexes.size;
   }
 
+  it('are asked about through a member that lags, at a revision not before the question', async () => {
+    const [follower] = cluster.followers;
+    await grant(cluster.leader, 7n, 10n);
+    cluster.network.fateOf = ({ kind, to }) => (kind === 'append' && to === follower.id ? [200] : [1]);
+    const { answer: put } = await cluster.answered(cluster.put(cluster.leader, 'k'));
+    const request = { ID: 7n, keys: false };
+    const path = 'Lease/LeaseTimeToLive';
+    const { answer } = await cluster.answered(
+      follower.call(path, LeaseTimeToLiveRequest, request, LeaseTimeToLiveResponse),
+    );
+    expect(answer!.header!.revision).toBe(put!.header!.revision);
+    expect(answer!.header!.member_id).toBe(follower.id);
+    expect(answer!.TTL).toBeGreaterThan(5n);
+  });
+
   it('are renewed and asked about through any member', async () => {
     const [follower] = cluster.followers;
     await grant(follower, 7n, 10n);

@@ -33,6 +33,12 @@ export class MemberHealth {
     }
   }
 
+  /** Whether it is known of each of them if it is there: it was heard, or silent for too long. */
+  isSettled(members: readonly MemberId[], nowMs: number): boolean {
+    if (nowMs - this.since > this.silenceMs) return true;
+    return members.every((member) => this.members.get(member)?.heardAt !== undefined);
+  }
+
   /** Heard lately. */
   isActive(member: MemberId, nowMs: number): boolean {
     const heardAt = this.members.get(member)?.heardAt;

@@ -1,11 +1,10 @@
-import { type etcdserverpb, ProtocolError } from '@conclave/protocol';
-import type { MembershipKind } from '../apply/membership.js';
+import { ProtocolError } from '@conclave/protocol';
+import type { MembershipCommand } from '../apply/membership.js';
 import type { ProposalDone } from './proposals.js';
 
 /** A change of the members that was asked for and is not in the log. */
 export interface MembershipChange {
-  readonly kind: MembershipKind;
-  readonly member: etcdserverpb.Member;
+  readonly command: MembershipCommand;
   readonly deadline: number;
   readonly done: ProposalDone;
 }

@@ -37,6 +37,7 @@ export const queryMethods = [
   'member-remove',
   'member-update',
   'member-promote',
+  'members-change',
   'member-state',
 ] as const;
 export type QueryMethod = (typeof queryMethods)[number];

@@ -9,6 +9,11 @@ export type QueryDone = (error: ProtocolError | undefined, body: Uint8Array | un
 /** A question that may be repeated is asked again after this time. */
 const repeatAfterMs = 500;
 
+/** A leader that hands over answers what it was asked, soon after others know of its successor. */
+const formerLeaderMs = 500;
+
+const never = Number.POSITIVE_INFINITY;
+
 interface Asked {
   readonly method: QueryMethod;
   readonly payload: Uint8Array;
@@ -19,11 +24,14 @@ interface Asked {
   /** The term whose leader it was sent to; 0 while it waits for one. */
   readonly term: number;
   readonly sentAt: number;
+  /** The asked member leads no more: its answer is waited for until then. */
+  readonly formerUntil: number;
 }
 
 /**
  * What this member asks the leader. Questions about leases are repeated until they are answered; a change of the
- * membership is sent once to each leader, and again only when the former said that it did not begin.
+ * membership is sent once to each leader, and again only when the former said that it did not begin. A former
+ * leader that stays silent may have begun: "leader changed".
  *
  * Invariant: a request number is used for one message, so that a late answer settles only its own question.
  */
@@ -51,7 +59,7 @@ export class Queries {
       leaderlessUntil: nowMs + leaderlessMs,
       done,
     };
-    this.put({ ...question, term: 0, sentAt: nowMs }, known, nowMs);
+    this.put({ ...question, term: 0, sentAt: nowMs, formerUntil: never }, known, nowMs);
   }
 
   answered({ request, boot, error, payload }: QueryReply, known: KnownLeader, nowMs: number): void {
@@ -59,8 +67,9 @@ export class Queries {
     if (question === undefined || boot !== this.boot) return;
     this.asked.delete(request);
     if (error === undefined) return question.done(undefined, payload);
-    // The asked member does not lead, and did nothing: whoever leads now is asked, at the next tick.
-    if (error === 'NotLeader') this.wait(question, nowMs);
+    // The asked member does not lead, and did nothing: whoever leads now is asked, when that is known.
+    if (error === 'NotLeader' && known.term > question.term) this.put(question, known, nowMs);
+    else if (error === 'NotLeader') this.wait(question, nowMs);
     else question.done(ProtocolError.of(isErrorName(error) ? error : 'Unhealthy'), undefined);
   }
 
@@ -70,7 +79,7 @@ export class Queries {
       if (question.term === known.term || (question.term === 0 && known.leader === 0n)) continue;
       this.asked.delete(request);
       if (question.term === 0 || isRepeatable(question.method)) this.put(question, known, nowMs);
-      else question.done(ProtocolError.of('LeaderChanged'), undefined);
+      else this.asked.set(request, awaitingFormer(question, nowMs));
     }
   }
 
@@ -81,6 +90,9 @@ export class Queries {
       if (question.deadline <= nowMs || (isLeaderless && question.leaderlessUntil <= nowMs)) {
         this.asked.delete(request);
         question.done(ProtocolError.of(isLeaderless ? 'NoLeader' : 'Timeout'), undefined);
+      } else if (question.formerUntil <= nowMs) {
+        this.asked.delete(request);
+        question.done(ProtocolError.of('LeaderChanged'), undefined);
       } else if (
         question.term === 0 ||
         (isRepeatable(question.method) && nowMs - question.sentAt >= repeatAfterMs)
@@ -91,8 +103,8 @@ export class Queries {
     }
   }
 
-  /** Takes out all that wait for a leader: this member leads now and answers them itself. */
-  takeAll(): readonly {
+  /** This member leads now: takes out all that it is to answer itself. What a former leader may have begun stays. */
+  takeWaiting(nowMs: number): readonly {
     readonly method: QueryMethod;
     readonly payload: Uint8Array;
     readonly done: QueryDone;
@@ -101,7 +113,7 @@ export class Queries {
     for (const [request, question] of [...this.asked]) {
       this.asked.delete(request);
       if (question.term === 0 || isRepeatable(question.method)) all.push(question);
-      else question.done(ProtocolError.of('LeaderChanged'), undefined);
+      else this.asked.set(request, awaitingFormer(question, nowMs));
     }
     return all;
   }
@@ -113,17 +125,21 @@ export class Queries {
   }
 
   private wait(question: Asked, nowMs: number): void {
-    this.asked.set(++this.sequence, { ...question, term: 0, sentAt: nowMs });
+    this.asked.set(++this.sequence, { ...question, term: 0, sentAt: nowMs, formerUntil: never });
   }
 
   private put(question: Asked, { leader, term }: KnownLeader, nowMs: number): void {
     if (leader === 0n || leader === this.member) return this.wait(question, nowMs);
     const request = ++this.sequence;
-    this.asked.set(request, { ...question, term, sentAt: nowMs });
+    this.asked.set(request, { ...question, term, sentAt: nowMs, formerUntil: never });
     const { member: from, boot } = this;
     const { method, payload } = question;
     this.send({ kind: 'query', from, to: leader, term, request, boot, method, payload });
   }
+}
+
+function awaitingFormer(question: Asked, nowMs: number): Asked {
+  return { ...question, formerUntil: Math.min(question.formerUntil, nowMs + formerLeaderMs) };
 }
 
 /** Whether asking twice does no harm. */

@@ -31,6 +31,11 @@ export class ReplicaLoad {
     return this.reads.counts;
   }
 
+  /** Times that applying took 100 ms or more in one go. */
+  get slowApplies(): number {
+    return this.queue.slowSlices;
+  }
+
   /** Entries that are committed and wait to be applied. */
   get applyBacklog(): number {
     return this.queue.size;

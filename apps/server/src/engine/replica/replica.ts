@@ -1,7 +1,7 @@
-import { type etcdserverpb, ProtocolError } from '@conclave/protocol';
+import { ProtocolError } from '@conclave/protocol';
 import { CommandKind } from '../apply/command.js';
 import { encodeCheckpoints } from '../apply/lease-payload.js';
-import type { MembershipKind } from '../apply/membership.js';
+import type { MembershipCommand } from '../apply/membership.js';
 import { assert } from '../platform/assert.js';
 import type { MemberId } from '../raft/message.js';
 import type { RaftStatus, RoleChange, SnapshotInstall, Work } from '../raft/raw-node.js';
@@ -14,6 +14,7 @@ import { encodeMemberId, type PeerMessage } from './peer-message.js';
 import type { ProposalDone } from './proposals.js';
 import { Reads, type ReadDone } from './reads.js';
 import { ReplicaLoad } from './replica-load.js';
+import type { ReplicaEvents } from './replica-events.js';
 import type { ReplicaOptions, ReplicaParts } from './replica-parts.js';
 import { StateInstall } from './state-install.js';
 import { StateTransfer } from './state-transfer.js';
@@ -31,18 +32,7 @@ import { Ticker } from './ticker.js';
  * once, also when it is proposed again after its leader was lost (see Forwarding).
  */
 export class Replica {
-  /** Called when this member starts to lead in a term, and with undefined when it no longer does. */
-  onLeadership: ((term: number | undefined) => void) | undefined;
-  /** Called when a leader becomes known. */
-  onLeader: (() => void) | undefined;
-  /** Called after a state from the leader took the place of this member's own. */
-  onRestored: (() => void) | undefined;
-  /** Called when this member serves nobody any more because its state is in doubt. */
-  onDoubted: (() => void) | undefined;
-  /** Called at each tick. */
-  onTick: (() => void) | undefined;
-  /** Called once when the member cannot go on; whoever runs it must end the process. */
-  onFailure: ((error: Error) => void) | undefined;
+  readonly events: ReplicaEvents = {};
   /** As the entries that this member has applied say. Learners answer no linearizable reads, as etcd's do not. */
   isLearner = false;
   /** Changes of leader that this member saw since the start. */
@@ -105,12 +95,14 @@ export class Replica {
     this.installation = new StateInstall({
       ...common,
       memberId,
+      clock,
       wal,
       turn: () => this.turn(),
       queue: this.queue,
       integrity: () => this.check.integrity,
       replaced: (state) => this.stateReplaced(state),
       resumed: () => this.resumed(),
+      noSpace: () => this.events.noSpace?.(),
       fail,
     });
     transport.onState = (state) => this.tell(() => this.installation.arrived(state));
@@ -179,10 +171,10 @@ export class Replica {
   }
 
   /** Proposes a change of the members, once no other is under way. Only for the leader: NotLeader means nothing was begun. */
-  proposeChange(kind: MembershipKind, member: etcdserverpb.Member, done: ProposalDone): void {
+  proposeChange(command: MembershipCommand, done: ProposalDone): void {
     if (this.refused !== undefined) return done(this.refused, undefined);
     if (!this.leads) return done(ProtocolError.of('NotLeader'), undefined);
-    this.submissions.proposeChange(kind, member, done);
+    this.submissions.proposeChange(command, done);
   }
 
   /**
@@ -222,8 +214,8 @@ export class Replica {
     if (this.stopped) return;
     this.parts.logger.error('member stops: it cannot go on safely', { reason: error.message });
     this.stop();
-    assert(this.onFailure !== undefined, 'a failing member has somebody to tell');
-    this.onFailure(error);
+    assert(this.events.failure !== undefined, 'a failing member has somebody to tell');
+    this.events.failure(error);
   }
 
   private tick(): void {
@@ -238,7 +230,7 @@ export class Replica {
       this.stepAside.tick(now);
       this.check.tick(this.leads);
       for (const request of this.reads.takeRetries(now, false)) raft.readIndex(request);
-      this.onTick?.();
+      this.events.tick?.();
     });
     this.scheduleTurn();
   }
@@ -254,7 +246,8 @@ export class Replica {
         case 'chains':
           return this.check.received(message);
         default:
-          if (this.check.mayStep(message)) this.parts.raft.step(message);
+          if (this.check.mayStep(message) && !this.installation.ignores(message))
+            this.parts.raft.step(message);
       }
     });
   }
@@ -342,13 +335,13 @@ export class Replica {
       this.leaderChanges++;
     }
     this.currentlyLeading = role === 'leader' ? term : undefined;
-    this.onLeadership?.(this.currentlyLeading);
+    this.events.leadership?.(this.currentlyLeading);
     if (!this.leads) this.submissions.abandonChanges();
     this.link.roleChanged(change);
     if (leader === 0n) return;
     const now = this.parts.clock.now();
     for (const request of this.reads.takeRetries(now, true)) this.parts.raft.readIndex(request);
-    this.onLeader?.();
+    this.events.leader?.();
   }
 
   /** Sends a state to a member that asked for it, one that is ahead of all that member has: behind an entry of its own. */
@@ -365,7 +358,7 @@ export class Replica {
     this.queue.isPaused = true;
     this.submissions.forgetProposed();
     this.reads.failAll(this.refused);
-    this.onDoubted?.();
+    this.events.doubted?.();
     this.scheduleTurn();
   }
 
@@ -384,7 +377,7 @@ export class Replica {
     this.transfer.configured(index, confState);
     this.submissions.forgetProposed();
     this.reads.applied(index);
-    this.onRestored?.();
+    this.events.restored?.();
   }
 
   /** Runs protocol code; an invariant that breaks there stops the member rather than continue on a wrong state. */

@@ -1,4 +1,5 @@
 import type { Backend } from '../backend/backend.js';
+import { BackendError } from '../backend/backend-error.js';
 import type { Clock, Timer } from '../platform/clock.js';
 import type { Disk } from '../platform/disk.js';
 import type { Logger } from '../platform/logger.js';
@@ -6,10 +7,14 @@ import type { ConfState, MemberId } from '../raft/message.js';
 import type { RawNode } from '../raft/raw-node.js';
 import type { LogCut } from './log-cut.js';
 import type { PeerTransport } from './peer-transport.js';
-import { isStorageFailure } from './storage-failure.js';
+import { isLackOfSpace, isStorageFailure } from './storage-failure.js';
 
 /** After a state has arrived its receiver asks for the entries that follow it; they stay for so long. */
 const holdMs = 30_000;
+/** How often it is looked whether a flush that a state waits for is put off. */
+const lookMs = 1_000;
+/** A state that this member has no room for is not copied again before this time has passed. */
+const noSpacePauseMs = 2_000;
 
 export interface StateTransferParts {
   readonly raft: RawNode;
@@ -102,7 +107,7 @@ export class StateTransfer {
       await disk.makeDirectory(spoolDirectory);
       // What follows the state must still be in the log when it has arrived.
       this.hold(backend.applied.index);
-      await backend.flush();
+      await this.flush();
       const { mark, bytes } = await backend.copyTo(path);
       isWritten = true;
       const { term } = raft.status();
@@ -116,6 +121,7 @@ export class StateTransfer {
         to: to.toString(16),
         reason,
       });
+      if (isLackOfSpace(error)) await new Promise<void>((resolve) => clock.after(noSpacePauseMs, resolve));
       if (!this.isStopped) raft.snapshotSent(to, undefined);
     }
     this.holding = clock.after(holdMs, () => logCut.release());
@@ -125,6 +131,24 @@ export class StateTransfer {
         .catch((error: unknown) => this.failed('a sent state could not be removed', error));
     }
     if (!this.isStopped) wake();
+  }
+
+  /** @throws BackendError when what is applied cannot be flushed now because the disk is full. */
+  private flush(): Promise<void> {
+    const { backend, clock } = this.parts;
+    return new Promise((resolve, reject) => {
+      let timer: Timer | undefined;
+      const look = (): void => {
+        const { noSpace } = backend.stats;
+        if (noSpace !== undefined) return reject(new BackendError('no-space', noSpace));
+        if (!this.isStopped) timer = clock.after(lookMs, look);
+      };
+      look();
+      void backend.flush().then(() => {
+        timer?.cancel();
+        resolve();
+      });
+    });
   }
 
   private failed(what: string, error: unknown): void {

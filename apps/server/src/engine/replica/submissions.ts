@@ -1,7 +1,7 @@
-import { etcdserverpb, ProtocolError } from '@conclave/protocol';
+import { ProtocolError } from '@conclave/protocol';
 import type { ApplyResult } from '../apply/apply-result.js';
 import { type CommandKind, encodeCommand, type Proposer, renumberCommand } from '../apply/command.js';
-import { changeTypeOf, type MembershipKind } from '../apply/membership.js';
+import { confChangeOf, type MembershipCommand } from '../apply/membership.js';
 import type { Clock } from '../platform/clock.js';
 import { encodeConfChange } from '../raft/confchange/conf-change.js';
 import type { Entry } from '../raft/message.js';
@@ -84,8 +84,8 @@ export class Submissions {
     this.submit(this.encode(kind, payload), this.deadline(), done, true);
   }
 
-  proposeChange(kind: MembershipKind, member: etcdserverpb.Member, done: ProposalDone): void {
-    this.changes.submit({ kind, member, deadline: this.deadline(), done });
+  proposeChange(command: MembershipCommand, done: ProposalDone): void {
+    this.changes.submit({ command, deadline: this.deadline(), done });
   }
 
   /** The entry was applied. */
@@ -166,10 +166,9 @@ export class Submissions {
     this.link.forwarding.hold({ ...lost, command: renumberCommand(lost.command, ++this.sequence) });
   }
 
-  private proposeNow({ kind, member, deadline, done }: MembershipChange): boolean {
-    const context = this.encode(kind, etcdserverpb.Member.encode(member).finish());
-    const changes = [{ type: changeTypeOf(kind, member), member: member.ID }];
-    const data = encodeConfChange({ changes, transition: 'auto', context });
+  private proposeNow({ command, deadline, done }: MembershipChange): boolean {
+    const change = confChangeOf(command, (kind, payload) => this.encode(kind, payload));
+    const data = encodeConfChange(change);
     const outcome = this.parts.raft.propose(data, 'config');
     if (outcome.dropped !== undefined) return false;
     this.proposals.add(outcome.index, outcome.term, data, deadline, done, true);

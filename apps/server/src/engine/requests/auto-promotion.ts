@@ -25,6 +25,6 @@ export class AutoPromotion {
     if (learner === undefined || learner.name === '') return;
     this.isUnderway = true;
     const member = etcdserverpb.Member.fromPartial({ ID: learner.ID });
-    replica.proposeChange(CommandKind.MemberPromote, member, () => (this.isUnderway = false));
+    replica.proposeChange({ kind: CommandKind.MemberPromote, member }, () => (this.isUnderway = false));
   }
 }

@@ -1,10 +1,12 @@
-import { etcdserverpb, ProtocolError, WireWriter } from '@conclave/protocol';
+import { etcdserverpb, membershippb, ProtocolError, WireWriter } from '@conclave/protocol';
 import type { RenewalDone } from '../replica/lease-renewal.js';
 import type { Answerer } from '../replica/leader-link.js';
 import { decodeMemberId } from '../replica/peer-message.js';
 import type { QueryDone } from '../replica/queries.js';
 import { asProtocolError, decodeRequest } from './decode.js';
 import { addMember, promoteMember, removeMember, updateMember } from './membership.js';
+import { changeMembers } from './members-change.js';
+import { whenSettled } from './planned-hand-over.js';
 import type { RequestParts } from './request-parts.js';
 
 const noBody = new Uint8Array(0);
@@ -18,14 +20,22 @@ export function leaderAnswers(parts: RequestParts): Answerer {
           return keepAlive(parts, payload, reply);
         case 'lease-time-to-live':
           return timeToLive(parts, payload, reply);
-        case 'member-add':
-          return addMember(parts, decodeRequest(etcdserverpb.MemberAddRequest, payload), reply);
-        case 'member-remove':
-          return removeMember(parts, decodeRequest(etcdserverpb.MemberRemoveRequest, payload), reply);
+        case 'member-add': {
+          const request = decodeRequest(etcdserverpb.MemberAddRequest, payload);
+          return whenSettled(parts, reply, () => addMember(parts, request, reply));
+        }
+        case 'member-remove': {
+          const request = decodeRequest(etcdserverpb.MemberRemoveRequest, payload);
+          return whenSettled(parts, reply, () => removeMember(parts, request, reply));
+        }
         case 'member-update':
           return updateMember(parts, decodeRequest(etcdserverpb.MemberUpdateRequest, payload), reply);
         case 'member-promote':
           return promoteMember(parts, decodeRequest(etcdserverpb.MemberPromoteRequest, payload), reply);
+        case 'members-change': {
+          const request = decodeRequest(membershippb.ChangeMembersRequest, payload);
+          return whenSettled(parts, reply, () => changeMembers(parts, request, reply));
+        }
         case 'member-state':
           parts.replica.sendState(decodeMemberId(payload));
           return reply(undefined, noBody);

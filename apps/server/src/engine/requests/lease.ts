@@ -23,10 +23,7 @@ export function leaseMethods(parts: RequestParts, quota: SpaceQuota): MethodTabl
   });
   const timeToLive = unary((bytes, reply) => {
     decodeRequest(etcdserverpb.LeaseTimeToLiveRequest, bytes);
-    parts.replica.link.ask('lease-time-to-live', Uint8Array.from(bytes), (error, body) => {
-      if (error !== undefined || body === undefined) return reply(error, undefined);
-      reply(undefined, parts.header.response(parts.store.currentRevision, body));
-    });
+    askTimeToLive(parts, Uint8Array.from(bytes), reply);
   });
   const leases = unary((_bytes, reply) => linearizably(parts, reply, () => leasesBody(parts)));
   return new Map<string, Method>([
@@ -36,6 +33,30 @@ export function leaseMethods(parts: RequestParts, quota: SpaceQuota): MethodTabl
     ['/etcdserverpb.Lease/LeaseLeases', leases],
     ['/etcdserverpb.Lease/LeaseKeepAlive', keepAliveMethod(parts)],
   ]);
+}
+
+/**
+ * Asks the leader, whose clock counts. The header's revision is this member's own, at a time not before the question, so
+ * that it does not go back behind what the caller has seen: one that does not lead brings itself up to date meanwhile.
+ */
+function askTimeToLive(parts: RequestParts, payload: Uint8Array, reply: Reply): void {
+  const { replica, header, store } = parts;
+  let waitsFor = 2;
+  let answer: Uint8Array | undefined;
+  const ended = (error: ProtocolError | undefined): void => {
+    if (waitsFor === 0) return;
+    waitsFor = error === undefined ? waitsFor - 1 : 0;
+    if (error !== undefined) return reply(error, undefined);
+    if (waitsFor === 0 && answer !== undefined)
+      reply(undefined, header.response(store.currentRevision, answer));
+  };
+  // A leader answers on a confirmed read index of its own.
+  if (replica.leads) waitsFor = 1;
+  else replica.linearizable(ended);
+  replica.link.ask('lease-time-to-live', payload, (error, body) => {
+    answer = body;
+    ended(error);
+  });
 }
 
 /**

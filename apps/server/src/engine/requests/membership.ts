@@ -4,6 +4,7 @@ import type { MembershipKind } from '../apply/membership.js';
 import { sha1Prefix } from '../platform/sha1.js';
 import type { QueryDone } from '../replica/queries.js';
 import { normalisedUrls } from './peer-urls.js';
+import { handOverFirst } from './planned-hand-over.js';
 import type { RequestParts } from './request-parts.js';
 
 /** A learner may be promoted when it has this share of the leader's log, as etcd has it. */
@@ -44,7 +45,9 @@ export function removeMember(
   const member = etcdserverpb.Member.fromPartial({ ID });
   parts.machine.membership.check(CommandKind.MemberRemove, member);
   if (parts.machine.cluster.member(ID)?.isLearner === false) checkRemovalOfVoter(parts, ID);
-  propose(parts, CommandKind.MemberRemove, member, reply);
+  const remove = (): void => propose(parts, CommandKind.MemberRemove, member, reply);
+  if (ID === parts.identity.memberId) handOverFirst(parts, reply, remove);
+  else remove();
 }
 
 /** @throws ProtocolError MemberBadURLs, MemberNotFound, PeerURLExist */
@@ -90,24 +93,24 @@ function propose(
   member: etcdserverpb.Member,
   reply: QueryDone,
 ): void {
-  parts.replica.proposeChange(kind, member, (error, result) => reply(error, result?.body));
+  parts.replica.proposeChange({ kind, member }, (error, result) => reply(error, result?.body));
 }
 
 /** The id of a member that joins a running cluster, as etcd derives it: a hash of its peer URLs and the time in seconds. */
-function addedMemberId(peerUrls: readonly string[], wallMs: number): bigint {
+export function addedMemberId(peerUrls: readonly string[], wallMs: number): bigint {
   return sha1Prefix([...peerUrls].sort().join('') + String(Math.floor(wallMs / 1000)));
 }
 
-function votersOf(parts: RequestParts): readonly etcdserverpb.Member[] {
+export function votersOf(parts: RequestParts): readonly etcdserverpb.Member[] {
   return parts.machine.cluster.members.filter(({ isLearner }) => !isLearner);
 }
 
 /** A member has started when it told its name. */
-function startedOf(members: readonly etcdserverpb.Member[]): readonly etcdserverpb.Member[] {
+export function startedOf(members: readonly etcdserverpb.Member[]): readonly etcdserverpb.Member[] {
   return members.filter(({ name }) => name !== '');
 }
 
-function isQuorum(count: number, of: number): boolean {
+export function isQuorum(count: number, of: number): boolean {
   return count >= Math.floor(of / 2) + 1;
 }
 
@@ -124,7 +127,7 @@ function observeHealth({ health, replica, clock }: RequestParts): void {
   health.observe(replica.status.progress, clock.now());
 }
 
-function isConnected(parts: RequestParts, id: bigint): boolean {
+export function isConnected(parts: RequestParts, id: bigint): boolean {
   return id === parts.identity.memberId || parts.health.isConnected(id, parts.clock.now());
 }
 

@@ -25,6 +25,12 @@ export class FakeState implements MemberState {
     return this.alarmKinds;
   }
 
+  integrityNow: ReturnType<MemberState['integrity']> = 'sound';
+
+  integrity(): ReturnType<MemberState['integrity']> {
+    return this.integrityNow;
+  }
+
   clusterVersion(): string {
     return '3.6.0';
   }

@@ -31,6 +31,11 @@ export const clusteringFlags = {
     'etcd-cluster',
     'Keeps clusters apart that are started with the same URLs; hashed into the ids of members and cluster.',
   ),
+  forceNewCluster: toggle(
+    'force-new-cluster',
+    false,
+    'Make this member, the survivor of a cluster that lost its majority for good, the only member; for one start.',
+  ),
   strictReconfigCheck: toggle(
     'strict-reconfig-check',
     true,

@@ -75,6 +75,6 @@ export const tuningFlags = {
   configFile: text(
     'config-file',
     '',
-    'Path of a configuration file (JSON, with the names of the flags); while given, flags and environment are ignored.',
+    'Path of a configuration file (YAML or JSON, with the names of the flags); while given, flags and environment are ignored.',
   ),
 } as const;

@@ -33,8 +33,8 @@ export class TestCluster {
   }
 
   /** Starts a member that was killed, or one that joins. */
-  async restart(member: TestMember): Promise<void> {
-    const started = member.start([]);
+  async restart(member: TestMember, once: Partial<EngineOptions> = {}): Promise<void> {
+    const started = member.start([], once);
     await this.until(() => member.engine !== undefined);
     await started;
   }

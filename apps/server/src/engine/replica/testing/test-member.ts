@@ -57,7 +57,8 @@ export class TestMember {
     private readonly overrides: Partial<EngineOptions> = {},
   ) {}
 
-  async start(foundingMembers: readonly FoundingMember[]): Promise<void> {
+  /** @param once Options that differ in this start alone. */
+  async start(foundingMembers: readonly FoundingMember[], once: Partial<EngineOptions> = {}): Promise<void> {
     this.starts++;
     this.failure = undefined;
     const disk = new SimulatedDisk({
@@ -68,7 +69,11 @@ export class TestMember {
     this.disk = disk;
     this.transport = this.network.attach(this.id, disk);
     const { transport } = this;
-    const engine = await createEngine(this.options(foundingMembers), this.platform(disk), transport);
+    const engine = await createEngine(
+      { ...this.options(foundingMembers), ...once },
+      this.platform(disk),
+      transport,
+    );
     this.engine = engine;
     void engine.failed.then((error) => (this.failure = error));
   }
@@ -76,6 +81,11 @@ export class TestMember {
   /** A defect of the hardware, which no checksum sees: the key's newest version is gone. */
   loseKey(key: string): void {
     this.store!.delete('head', key);
+  }
+
+  /** From now on the disk has room for so many bytes more, until the process ends. */
+  leaveRoom(bytes: number): void {
+    this.disk!.capacityBytes = this.disk!.model.usedBytes + bytes;
   }
 
   /** The process dies; what it wrote stays. */
@@ -94,7 +104,8 @@ export class TestMember {
     request: Request,
     responses: Codec<Response>,
   ): Call<Response> {
-    const found = this.engine?.methods.get(`/etcdserverpb.${method}`);
+    const path = method.startsWith('/') ? method : `/etcdserverpb.${method}`;
+    const found = this.engine?.methods.get(path);
     if (found?.kind !== 'unary') throw new Error(`${method} is not a method with one answer`);
     const call = {
       answer: undefined as Response | undefined,
