@@ -181,6 +181,6 @@ export class Connection {
   }
 
   forEachStream(visit: (stream: Stream) => void): void {
-    this.core.streams.forEach(visit);
+    for (const stream of this.core.streams.all()) visit(stream);
   }
 }

@@ -13,6 +13,7 @@ import { ReceiveFlow } from './receive-flow.js';
 import { INITIAL_PEER_SETTINGS, type PeerSettings } from './settings.js';
 import { createStats } from './stats.js';
 import { type Stream } from './stream.js';
+import { StreamTable } from './stream-table.js';
 
 export type Role = 'server' | 'client';
 
@@ -33,7 +34,7 @@ export class ConnectionCore {
   readonly rates: RateLimits;
   readonly strikes: PingStrikes;
   readonly encoder: HpackEncoder;
-  readonly streams = new Map<number, Stream>();
+  readonly streams = new StreamTable();
   readonly closedStreams = new ClosedStreams();
 
   closed = false;
@@ -204,7 +205,7 @@ export class ConnectionCore {
   }
 
   private closeAll(reason: CloseReason): void {
-    for (const stream of this.streams.values()) this.markClosed(stream);
+    for (const stream of this.streams.all()) this.markClosed(stream);
     this.events.closed(reason);
     this.streams.clear();
   }

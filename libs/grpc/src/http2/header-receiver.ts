@@ -147,7 +147,7 @@ export class HeaderReceiver {
     stream.headersReceived = true;
     stream.contentRemaining = block.contentLength;
     stream.remoteOpen = !endStream;
-    core.streams.set(streamId, stream);
+    core.streams.add(stream);
     core.lastAcceptedId = streamId;
     core.stats.streamsOpened++;
     core.events.headers(stream, block, endStream);

@@ -256,7 +256,7 @@ export class Receiver implements FrameHandler {
     core.peerSettings = settings;
     core.peerSettingsReceived = true;
     if (change === 0) return true;
-    for (const stream of core.streams.values()) {
+    for (const stream of core.streams.all()) {
       stream.sendWindow += change;
       if (stream.sendWindow > UINT31_MAX) {
         core.fail(ErrorCode.FLOW_CONTROL_ERROR, 'INITIAL_WINDOW_SIZE lifts a stream window above 2^31-1');
@@ -274,7 +274,7 @@ export class Receiver implements FrameHandler {
       return;
     }
     this.settingsAcknowledged = true;
-    core.receiveFlow.settingsAcknowledged(core.streams.values());
+    core.receiveFlow.settingsAcknowledged(core.streams.all());
     this.headers.settingsAcknowledged();
   }
 
@@ -287,7 +287,7 @@ export class Receiver implements FrameHandler {
     core.drain.peerGoaway = true;
     core.events.goaway(last, buffer.readUInt32BE(start + 4), buffer.subarray(start + 8, end));
     if (core.isClient) {
-      for (const stream of [...core.streams.values()]) {
+      for (const stream of core.streams.all()) {
         if (stream.id > last && !stream.closed) core.abandoned(stream, ErrorCode.REFUSED_STREAM, 'goaway');
       }
     }

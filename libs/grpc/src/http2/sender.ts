@@ -33,7 +33,7 @@ export class Sender {
     );
     core.nextStreamId += 2;
     core.stats.streamsOpened++;
-    core.streams.set(stream.id, stream);
+    core.streams.add(stream);
     this.sendHeaders(stream, headers, endStream, extra);
     return stream;
   }

@@ -1,5 +1,5 @@
 import { CorruptionError, UnknownFormatError } from './storage-errors.js';
-import { varint64Size, varintSize, VarintReader, writeVarint, writeVarint64 } from './varint.js';
+import { VarintReader, writeVarint, writeVarint64 } from './varint.js';
 import { type VersionRoots } from './version-chain.js';
 
 /**
@@ -80,15 +80,11 @@ function decodeRoots(head: Head, roots: VersionRoots): void {
   }
 }
 
-/** Bytes that {@link writeHead} needs at most. */
-export function headSize(head: Head, roots: VersionRoots): number {
-  let size = BODY_AT + 1 + varintSize(head.mod) + varintSize(head.sub);
-  size += varintSize(head.mod) + varintSize(head.version) + varint64Size(head.lease);
-  for (let at = 1; at < roots.length; at++) {
-    size += varintSize(roots.mains[at - 1]) + varintSize(roots.subs[at]) + 1;
-  }
-  return size;
-}
+/**
+ * Bytes that {@link writeHead} needs at most: ranks ascend, and one of 52 stands for more versions than there are revisions,
+ * so there are fewer than 55 roots of at most 14 bytes each, behind less than 50 bytes.
+ */
+export const HEAD_ROW_BYTES_MAX = 1_024;
 
 /** Writes the row and returns the position behind it. The first root is the head's own version. */
 export function writeHead(target: Uint8Array, at: number, head: Head, roots: VersionRoots): number {

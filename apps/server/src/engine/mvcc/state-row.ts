@@ -1,4 +1,5 @@
 import { type Backend } from '../backend/backend.js';
+import { ScratchRow } from './scratch-row.js';
 import { CorruptionError, UnknownFormatError } from './storage-errors.js';
 import { VarintReader, writeVarint } from './varint.js';
 
@@ -35,7 +36,7 @@ export class StoreState {
   tombstoneHeads = 0;
 }
 
-const scratch = Buffer.alloc(1 + FIELDS * 8);
+const scratch = new ScratchRow(1 + FIELDS * 8);
 
 /** @throws CorruptionError, UnknownFormatError */
 export function loadState(backend: Backend): StoreState {
@@ -63,13 +64,14 @@ export function loadState(backend: Backend): StoreState {
 }
 
 export function saveState(backend: Backend, state: StoreState): void {
-  scratch[0] = FORMAT;
-  let at = writeVarint(scratch, 1, state.currentRevision);
-  at = writeVarint(scratch, at, state.compactRevision + 1);
-  at = writeVarint(scratch, at, state.finishedRevision + 1);
-  at = writeVarint(scratch, at, state.resumeMain);
-  at = writeVarint(scratch, at, state.resumeSub);
-  at = writeVarint(scratch, at, state.liveKeys);
-  at = writeVarint(scratch, at, state.tombstoneHeads);
-  backend.put('meta', NAME, scratch.subarray(0, at));
+  const { buffer } = scratch;
+  buffer[0] = FORMAT;
+  let at = writeVarint(buffer, 1, state.currentRevision);
+  at = writeVarint(buffer, at, state.compactRevision + 1);
+  at = writeVarint(buffer, at, state.finishedRevision + 1);
+  at = writeVarint(buffer, at, state.resumeMain);
+  at = writeVarint(buffer, at, state.resumeSub);
+  at = writeVarint(buffer, at, state.liveKeys);
+  at = writeVarint(buffer, at, state.tombstoneHeads);
+  backend.put('meta', NAME, scratch.row(at));
 }

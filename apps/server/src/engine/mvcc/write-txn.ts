@@ -2,7 +2,7 @@ import { type Backend, type ByteString } from '../backend/backend.js';
 import { assert } from '../platform/assert.js';
 import { Change, CHANGES_LISTED_MAX, type ChangeSet, type LeaseChangeListener } from './change.js';
 import { DeleteCursor, type DeleteResult } from './delete-cursor.js';
-import { decodeHead, Head, headSize, writeHead } from './head-row.js';
+import { decodeHead, Head, HEAD_ROW_BYTES_MAX, writeHead } from './head-row.js';
 import { keyValueSize, type StoredKeyValue, writeKeyValue } from './key-value.js';
 import { logRowPrefixSize, sealLogRow, writeLogRowPrefix } from './log-row.js';
 import { type RangeBounds } from './range-bounds.js';
@@ -10,6 +10,7 @@ import { type KeyMetadata, type RangeQuery, type RangeResult } from './range-que
 import { type RangeSource } from './range-scan.js';
 import { type ReadView } from './read-view.js';
 import { RowArena } from './row-arena.js';
+import { ScratchRow } from './scratch-row.js';
 import { type StoreState } from './state-row.js';
 import { VersionRoots } from './version-chain.js';
 
@@ -50,7 +51,7 @@ export class WriteTxn implements RangeSource {
   private isComplete = true;
   private onLeaseChange: LeaseChangeListener | undefined;
   private readonly arena = new RowArena();
-  private readonly headArena = new RowArena();
+  private readonly headRow = new ScratchRow(HEAD_ROW_BYTES_MAX);
   private readonly newest = new Head();
   private readonly roots = new VersionRoots();
   private readonly links = new Links();
@@ -216,11 +217,10 @@ export class WriteTxn implements RangeSource {
   }
 
   private writeHead(key: ByteString): void {
-    const { newest: head, roots, headArena } = this;
-    headArena.at = 0;
-    headArena.reserve(headSize(head, roots));
-    const end = writeHead(headArena.buffer, 0, head, roots);
-    this.backend.put('head', key, headArena.buffer.subarray(0, end));
+    const { newest, roots, headRow } = this;
+    const end = writeHead(headRow.buffer, 0, newest, roots);
+    assert(end <= HEAD_ROW_BYTES_MAX, 'a head row has a bounded length');
+    this.backend.put('head', key, headRow.row(end));
   }
 
   private list(key: ByteString, sub: number, previousLease: bigint, start: number, end: number): void {

@@ -64,6 +64,18 @@ describe('Proposals', () => {
     expect(seen).toEqual(['a Timeout', 'b Stopped']);
   });
 
+  it('keeps proposals apart however many wait, and wherever in the log they begin', () => {
+    const { proposals, seen, add } = setup();
+    const first = 2 ** 33 - 70;
+    for (let at = 0; at < 1_000; at++) add(String(at), first + at, 1);
+    expect(proposals.count).toBe(1_000);
+    for (let at = 0; at < 600; at++) proposals.settle(first + at, 1, result);
+    for (let at = 1_000; at < 1_500; at++) add(String(at), first + at, 1);
+    for (let at = 600; at < 1_500; at++) proposals.settle(first + at, 1, result);
+    expect(seen).toEqual(Array.from({ length: 1_500 }, (_, at) => `${at} ok`));
+    expect([proposals.count, proposals.bytes]).toEqual([0, 0]);
+  });
+
   it('gives out the proposal that a newer one of this member takes the index of', () => {
     const { proposals, seen, add } = setup();
     add('old', 3, 1);

@@ -15,21 +15,29 @@ export interface Proposal {
 }
 
 interface Pending extends Proposal {
+  readonly index: number;
   readonly term: number;
 }
+
+const slotsMin = 64;
 
 /**
  * The proposals of this member that are in its own log but not applied yet.
  *
- * Invariant: deadlines ascend in the order in which proposals were added, so the oldest is the first in the map, except
- * that a proposal that was made again comes later than its deadline says.
+ * They lie in a ring by index, because the indexes of those that wait are a short stretch of the log. A Map through which
+ * entries pass at this rate abandons its table again and again; each abandoned table refers to the next, and once one of them
+ * is old the young collector takes all that follow for live, with every proposal in them.
+ *
+ * Invariants: the number of slots is a power of two; a proposal lies in slot `index` modulo that number; `count` is the
+ * number of slots that are taken.
  */
 export class Proposals {
-  private readonly pending = new Map<number, Pending>();
+  private slots = freeSlots(slotsMin);
+  private waiting = 0;
   private bytesHeld = 0;
 
   get count(): number {
-    return this.pending.size;
+    return this.waiting;
   }
 
   /** Bytes of the commands that wait. */
@@ -46,21 +54,23 @@ export class Proposals {
     done: ProposalDone,
     isForThisTerm: boolean,
   ): Proposal | undefined {
-    const overwritten = this.pending.get(index);
+    const overwritten = this.get(index);
     if (overwritten !== undefined) {
-      assert(overwritten.term < term, `two proposals at index ${index} in term ${term}`);
-      this.remove(index, overwritten);
+      if (overwritten.term >= term) assert(false, `two proposals at index ${index} in term ${term}`);
+      this.remove(overwritten);
     }
-    this.pending.set(index, { term, command, isForThisTerm, deadline, done });
+    while (this.slots[this.slotOf(index)] !== undefined) this.grow();
+    this.slots[this.slotOf(index)] = { index, term, command, isForThisTerm, deadline, done };
+    this.waiting++;
     this.bytesHeld += command.length;
     return overwritten;
   }
 
   /** The entry at `index` was applied; whoever proposed it learns the result. */
   settle(index: number, term: number, result: ApplyResult): void {
-    const proposal = this.pending.get(index);
+    const proposal = this.get(index);
     if (proposal === undefined || proposal.term !== term) return;
-    this.remove(index, proposal);
+    this.remove(proposal);
     proposal.done(result.error, result);
   }
 
@@ -69,36 +79,57 @@ export class Proposals {
    * applied yet never will be: they are taken out and returned.
    */
   takeLost(term: number): Proposal[] {
-    const lost: Proposal[] = [];
-    for (const [index, proposal] of this.pending) {
-      if (proposal.term >= term) continue;
-      this.remove(index, proposal);
-      lost.push(proposal);
-    }
+    const lost = this.all().filter((proposal) => proposal.term < term);
+    for (const proposal of lost) this.remove(proposal);
     return lost;
   }
 
   /** Gives up on proposals whose deadline passed: their outcome is unknown. */
   expire(nowMs: number): number {
-    let expired = 0;
-    for (const [index, proposal] of this.pending) {
-      if (proposal.deadline > nowMs) break;
-      this.remove(index, proposal);
-      expired++;
+    if (this.waiting === 0) return 0;
+    const expired = this.all().filter((proposal) => proposal.deadline <= nowMs);
+    for (const proposal of expired) {
+      this.remove(proposal);
       proposal.done(ProtocolError.of('Timeout'), undefined);
     }
-    return expired;
+    return expired.length;
   }
 
   failAll(error: ProtocolError): void {
-    const all = [...this.pending.values()];
-    this.pending.clear();
+    const all = this.all();
+    this.slots = freeSlots(slotsMin);
+    this.waiting = 0;
     this.bytesHeld = 0;
     for (const proposal of all) proposal.done(error, undefined);
   }
 
-  private remove(index: number, proposal: Pending): void {
-    this.pending.delete(index);
+  /** Those that wait, in the order of the log. */
+  private all(): Pending[] {
+    return this.slots.filter((proposal) => proposal !== undefined).sort((a, b) => a.index - b.index);
+  }
+
+  private get(index: number): Pending | undefined {
+    const proposal = this.slots[this.slotOf(index)];
+    return proposal?.index === index ? proposal : undefined;
+  }
+
+  private slotOf(index: number): number {
+    return index & (this.slots.length - 1);
+  }
+
+  private remove(proposal: Pending): void {
+    this.slots[this.slotOf(proposal.index)] = undefined;
+    this.waiting--;
     this.bytesHeld -= proposal.command.length;
   }
+
+  private grow(): void {
+    const all = this.all();
+    this.slots = freeSlots(this.slots.length * 2);
+    for (const proposal of all) this.slots[this.slotOf(proposal.index)] = proposal;
+  }
+}
+
+function freeSlots(count: number): (Pending | undefined)[] {
+  return new Array<Pending | undefined>(count).fill(undefined);
 }

@@ -60,7 +60,7 @@ function guarded(parts: RequestParts, path: string, method: Method): Method {
   };
   if (method.kind === 'unary') {
     return {
-      kind: 'unary',
+      ...method,
       call(request, context, reply) {
         const error = refusal(context);
         if (error === undefined) method.call(request, context, reply);
