@@ -120,6 +120,8 @@ export interface Backend extends BackendReader {
   ): Promise<void>;
   /** The mark of the state that was installed last, also by an earlier process; undefined when none ever was. */
   readonly installed: AppliedMark | undefined;
+  /** Bytes that the state takes up: in the file, and in rows that are not in it yet. Asked for with each write. */
+  readonly spaceInUse: number;
   readonly stats: BackendStats;
   /** Flushes nothing; waits for copies and installs; releases files and threads. Idempotent. */
   close(): Promise<void>;

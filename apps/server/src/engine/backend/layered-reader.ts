@@ -32,6 +32,16 @@ export class LayeredReader implements BackendReader {
     this.open = open;
   }
 
+  /** Rows that are not in the file yet. */
+  get rows(): number {
+    return this.open.rows + (this.flushing?.rows ?? 0);
+  }
+
+  /** Their size. */
+  get bytes(): number {
+    return this.open.bytes + (this.flushing?.bytes ?? 0);
+  }
+
   get(table: Table, key: ByteString): Uint8Array | undefined {
     const number = tableNumber(table);
     const address = this.open.find(number, key);

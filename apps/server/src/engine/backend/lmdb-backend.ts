@@ -154,15 +154,19 @@ export class LmdbBackend implements Backend, LmdbOwner {
     return this.layers.flushing !== undefined;
   }
 
+  get spaceInUse(): number {
+    return this.file.reader.figures.usedBytes + this.layers.bytes;
+  }
+
   get stats(): BackendStats {
-    const { open, flushing } = this.layers;
+    const { open, rows, bytes } = this.layers;
     const { fileBytes, usedBytes } = this.file.reader.figures;
     return {
       fileBytes,
       usedBytes,
       openReads: 1 + this.states.copying,
-      generationRows: open.rows + (flushing?.rows ?? 0),
-      generationBytes: open.bytes + (flushing?.bytes ?? 0),
+      generationRows: rows,
+      generationBytes: bytes,
       flushLagEntries: open.mark.index - this.flushedMark.index,
       mustPushBack: open.bytes >= (this.noSpace === undefined ? this.pushBackBytes : this.bytesMax),
       noSpace: this.noSpace,
@@ -267,14 +271,9 @@ export class LmdbBackend implements Backend, LmdbOwner {
     return this.states.copy(this.file, path);
   }
 
-  install(
-    path: string,
-    wanted: AppliedMark,
-    onInstalled: () => void,
-    isWanted?: () => boolean,
-  ): Promise<void> {
+  install(...state: Parameters<Backend['install']>): Promise<void> {
     assert(!this.isClosed, 'a closed backend installs nothing');
-    return this.states.installs.run(path, wanted, onInstalled, isWanted);
+    return this.states.installs.run(...state);
   }
 
   async close(): Promise<void> {

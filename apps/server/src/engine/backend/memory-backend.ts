@@ -90,6 +90,10 @@ export class MemoryBackend implements Backend, MemoryOwner {
     return this.flushedMark;
   }
 
+  get spaceInUse(): number {
+    return this.usedBytes + this.openBytes;
+  }
+
   get stats(): BackendStats {
     return {
       fileBytes: this.usedBytes,

@@ -38,12 +38,7 @@ export class StateInstalls<Opened> {
   ) {}
 
   /** As `Backend.install`. */
-  run(
-    path: string,
-    wanted: AppliedMark,
-    onInstalled: () => void,
-    isWanted: (() => boolean) | undefined,
-  ): Promise<void> {
+  run(path: string, wanted: AppliedMark, onInstalled: () => void, isWanted?: () => boolean): Promise<void> {
     const installed = this.last.then(async () => {
       const opened = await this.prepare(path, wanted, isWanted);
       const { target } = this;

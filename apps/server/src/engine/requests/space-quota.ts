@@ -60,8 +60,7 @@ export class SpaceQuota {
     }
     const { quotaBackendBytes } = this.parts.limits;
     if (quotaBackendBytes <= 0) return;
-    const { usedBytes, generationBytes } = this.parts.backend.stats;
-    if (usedBytes + generationBytes + costBytes <= quotaBackendBytes) return;
+    if (this.parts.backend.spaceInUse + costBytes <= quotaBackendBytes) return;
     this.raiseAlarm();
     throw ProtocolError.of('NoSpace');
   }
