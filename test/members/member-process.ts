@@ -29,6 +29,8 @@ export interface ClusterPlace {
   readonly peerPort: number;
   /** The port at which the others reach it, when something stands in front of `peerPort`, which is the default. */
   readonly advertisedPeerPort?: number;
+  /** The address of the machine that it is on, as it were; 127.0.0.1 by default. */
+  readonly host?: string;
 }
 
 export interface MemberProcessOptions {
@@ -69,9 +71,13 @@ export class MemberProcess {
     return new MemberProcess(kind, clientPort, peerPort, directory, options);
   }
 
+  get host(): string {
+    return this.options.place?.host ?? '127.0.0.1';
+  }
+
   /** `127.0.0.1:port` */
   get address(): string {
-    return `127.0.0.1:${this.clientPort}`;
+    return `${this.host}:${this.clientPort}`;
   }
 
   get url(): string {
@@ -79,13 +85,13 @@ export class MemberProcess {
   }
 
   get peerUrl(): string {
-    return `${this.options.peerScheme ?? 'http'}://127.0.0.1:${this.peerPort}`;
+    return `${this.options.peerScheme ?? 'http'}://${this.host}:${this.peerPort}`;
   }
 
   /** The peer URL that the others know. */
   get advertisedPeerUrl(): string {
     const port = this.options.place?.advertisedPeerPort ?? this.peerPort;
-    return `${this.options.peerScheme ?? 'http'}://127.0.0.1:${port}`;
+    return `${this.options.peerScheme ?? 'http'}://${this.host}:${port}`;
   }
 
   get name(): string {

@@ -1,8 +1,9 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { Campaign, type CampaignOptions } from './traffic/campaign.js';
+import { FigureTable } from './traffic/figures.js';
 
 const full = process.env['CONCLAVE_FULL'] === '1';
 /** Twelve rounds in the quick run; two hundred in the full one. */
@@ -23,10 +24,16 @@ const optionsOf = (seed: number, rounds: number): CampaignOptions => ({
 });
 
 describe('kill -9 at any moment', () => {
+  const figures = new FigureTable();
+  afterAll(() => {
+    if (full) process.stdout.write(`${figures.text}\n`);
+  });
+
   it.each(campaigns)(
     'loses, repeats and reorders nothing (seed $seed, $rounds rounds)',
     async ({ seed, rounds }) => {
       const report = await new Campaign(optionsOf(seed, rounds)).run();
+      figures.add(seed % 2 === 0 ? 'kill -9, with compactions' : 'kill -9', report, rounds);
       expect(report.violations).toEqual([]);
       // Traffic that did not happen proves nothing.
       expect(report.acknowledged).toBeGreaterThan(rounds * 50);

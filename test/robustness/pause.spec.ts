@@ -36,13 +36,13 @@ describe('a member that stands still for a while (SIGSTOP, SIGCONT)', () => {
     async (seed) => {
       member = await MemberProcess.create('conclave');
       await within(member.start(), 'a start');
-      const { clientPort, pid } = member;
+      const { pid } = member;
       const traffic = new Traffic(seed, 4);
-      const keeper = new MemberClient(clientPort);
+      const keeper = new MemberClient(member);
       await keeper.grant(renewedLease, ttlSeconds);
       await traffic.run(keeper, { kind: 'put', key: 'kept', lease: renewedLease, padding: 0 });
       let isOver = false;
-      const running = traffic.connect(clientPort, () => isOver);
+      const running = traffic.connect(member, () => isOver);
       const renewing = renew(keeper, () => isOver);
       for (let pause = 0; pause < pauses; pause++) {
         await within(traffic.recorder.moreAcknowledged(40), 'traffic before a pause');
@@ -58,7 +58,7 @@ describe('a member that stands still for a while (SIGSTOP, SIGCONT)', () => {
       expect(await keeper.timeToLive(renewedLease)).toBeGreaterThan(0);
       await keeper.close();
       await traffic.disconnect();
-      await traffic.finish(clientPort);
+      await traffic.finish(member);
       await stopInOrder(member);
       const report = traffic.judge();
       expect(report.violations).toEqual([]);

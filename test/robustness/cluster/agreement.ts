@@ -24,7 +24,7 @@ interface View {
  * @param round What the findings are called by.
  */
 export async function agree(members: readonly MemberProcess[], round: string): Promise<Agreement> {
-  const views = members.map(({ name, clientPort }) => ({ name, client: new MemberClient(clientPort) }));
+  const views = members.map((member) => ({ name: member.name, client: new MemberClient(member) }));
   try {
     const revision = await within(untilLevel(views), `${round}: the members to have the same revision`);
     const snapshots = await Promise.all(views.map((view) => snapshotOf(view, revision, round)));

@@ -5,6 +5,7 @@ import { delay, within } from '../traffic/within.js';
 import { agree } from './agreement.js';
 import { ClusterTraffic } from './cluster-traffic.js';
 import { type Fault } from './fault.js';
+import { type Surroundings } from './machine.js';
 import { TestedCluster } from './tested-cluster.js';
 
 export interface ClusterCampaignOptions {
@@ -13,13 +14,17 @@ export interface ClusterCampaignOptions {
   readonly size: 3 | 5;
   /** One round each, in this order. */
   readonly faults: readonly Fault[];
+  /** By default link proxies between members whose disks are those of the machine. */
+  readonly surroundings?: Surroundings;
   /** The longest time that a fault lasts, in ms, beyond what it takes itself. */
   readonly holdMsMax: number;
 }
 
 /** One round as it went. */
 export interface RoundReport {
+  /** With the network, unless it is that of link proxies. */
   readonly fault: string;
+  readonly violations: number;
   /** Time from healing until every member took a write and a linearizable read, ms. */
   readonly servedMs: number;
   readonly acknowledged: number;
@@ -30,13 +35,19 @@ export interface CampaignReport {
   readonly rounds: readonly RoundReport[];
   readonly violations: readonly string[];
   readonly compactions: number;
+  /** What the members printed in rounds after which they took long to serve again. */
+  readonly slow: readonly string[];
   readonly history: History;
 }
+
+/** A start takes two to three seconds when all members start at once on two cores. */
+const slowMs = Number(process.env['CONCLAVE_SLOW_MS'] ?? 8_000);
 
 /** Round by round: traffic, a fault, healing, and judgement of everything up to there. It ends with the first violation. */
 export class ClusterCampaign {
   private readonly chance: Chance;
   private readonly rounds: RoundReport[] = [];
+  private readonly slow: string[] = [];
   private cluster!: TestedCluster;
   private traffic!: ClusterTraffic;
 
@@ -45,8 +56,9 @@ export class ClusterCampaign {
   }
 
   async run(): Promise<CampaignReport> {
-    const { kind, size, seed, faults } = this.options;
-    this.cluster = await within(TestedCluster.start(kind, size), 'the first start of the cluster', 60_000);
+    const { kind, size, seed, faults, surroundings } = this.options;
+    const starting = TestedCluster.start(kind, size, surroundings);
+    this.cluster = await within(starting, 'the first start of the cluster', 60_000);
     this.traffic = new ClusterTraffic(seed, () => this.cluster.members);
     let violations: string[] = [];
     try {
@@ -54,8 +66,10 @@ export class ClusterCampaign {
         violations = await this.round(`round ${place + 1} (${fault.name})`, fault);
         if (violations.length > 0) break;
       }
+      if (violations.length === 0) violations = this.traffic.hearWitness();
       const { compactions } = this.traffic;
-      return { rounds: this.rounds, violations, compactions, history: this.traffic.history() };
+      const { rounds, slow } = this;
+      return { rounds, violations, compactions, slow, history: this.traffic.history() };
     } finally {
       await this.cluster.remove();
       await this.traffic.stop().catch(() => undefined);
@@ -66,23 +80,33 @@ export class ClusterCampaign {
   private async round(name: string, fault: Fault): Promise<string[]> {
     const { recorder } = this.traffic;
     const before = recorder.operations.length;
+    let servedMs = Infinity;
+    let violations: string[];
+    let words: string[] = [];
     try {
       await this.underFault(fault);
-      const servedMs = await this.untilServing();
+      servedMs = await this.untilServing();
+      if (servedMs > slowMs) this.slow.push(`${name}: ${servedMs} ms`, ...this.lastWords());
       await this.quiesce(name);
-      const operations = recorder.operations.slice(before);
-      const count = (kind: string): number =>
-        operations.filter(({ outcome }) => outcome.kind === kind).length;
-      this.rounds.push({
-        fault: fault.name,
-        servedMs,
-        acknowledged: count('done'),
-        unknown: count('unknown'),
-      });
-      return [...this.cluster.unexpectedEnds, ...this.traffic.judge()].map((text) => `${name}: ${text}`);
+      violations = [...this.cluster.unexpectedEnds, ...this.traffic.judge()].map(
+        (text) => `${name}: ${text}`,
+      );
     } catch (error) {
-      return [`${name}: ${error instanceof Error ? error.message : String(error)}`, ...this.lastWords()];
+      const text = error instanceof Error ? error.message : String(error);
+      violations = [...this.cluster.unexpectedEnds, `${name}: ${text}`];
+      words = this.lastWords();
     }
+    const operations = recorder.operations.slice(before);
+    const count = (kind: string): number => operations.filter(({ outcome }) => outcome.kind === kind).length;
+    const { network } = this.cluster;
+    this.rounds.push({
+      fault: network.kind === 'links' ? fault.name : `${fault.name} (${network.kind})`,
+      violations: violations.length,
+      servedMs,
+      acknowledged: count('done'),
+      unknown: count('unknown'),
+    });
+    return [...violations, ...words];
   }
 
   private async underFault(fault: Fault): Promise<void> {
@@ -124,10 +148,6 @@ export class ClusterCampaign {
 
   /** What the members printed last, for whoever has to find out. */
   private lastWords(): string[] {
-    const { members, unexpectedEnds } = this.cluster;
-    return [
-      ...unexpectedEnds,
-      ...members.map(({ name, output }) => `${name} printed: ${output.slice(-1_500)}`),
-    ];
+    return this.cluster.members.map(({ name, output }) => `${name} printed: ${output.slice(-3_000)}`);
   }
 }

@@ -2,6 +2,7 @@ import { Chance } from '../../compat/chance.js';
 import { type MemberProcess } from '../../members/member-process.js';
 import { checkHistory } from '../history/history-checker.js';
 import { type History, type Outcome, type Request } from '../history/operation.js';
+import { hearWitness } from '../history/witness.js';
 import { Inspection } from '../traffic/inspection.js';
 import { MemberClient } from '../traffic/member-client.js';
 import { Recorder } from '../traffic/recorder.js';
@@ -65,7 +66,7 @@ export class ClusterTraffic {
   async flood(members: readonly MemberProcess[], count: number): Promise<void> {
     await Promise.all(
       members.map(async (member) => {
-        const client = new MemberClient(member.clientPort, impatient);
+        const client = new MemberClient(member, impatient);
         const lane = async (): Promise<void> => {
           for (let i = 0; i < count / 20; i++) await this.run(client, putOf(plainKeys[i % plainKeys.length]));
         };
@@ -75,11 +76,16 @@ export class ClusterTraffic {
     );
   }
 
+  /** One write of at least so many bytes over a connection. */
+  putThrough(client: MemberClient, padding: number): Promise<Outcome> {
+    return this.run(client, { ...putOf(this.watcherChance.pick(plainKeys)), padding });
+  }
+
   /** A write that every watcher must hear of, through one member; tried until it is acknowledged. */
   async writeThrough(member: MemberProcess): Promise<number> {
     const puts = [plainKeys[0], leasedKeys[0]];
     for (;;) {
-      const client = new MemberClient(member.clientPort, impatient);
+      const client = new MemberClient(member, impatient);
       const outcome = await this.run(client, { kind: 'batch', puts, remove: undefined });
       await client.close();
       if (outcome.kind === 'done') return outcome.revision;
@@ -90,7 +96,7 @@ export class ClusterTraffic {
   /** All watchers hear of everything up to `revision`, each at a drawn member, while nobody writes. */
   async drainWatchers(revision: number): Promise<void> {
     const clients = this.watchers.map((watcher) => {
-      const client = new MemberClient(this.watcherChance.pick(this.members()).clientPort, impatient);
+      const client = new MemberClient(this.watcherChance.pick(this.members()), impatient);
       watcher.connect(client);
       return client;
     });
@@ -104,7 +110,7 @@ export class ClusterTraffic {
   async compact(member: MemberProcess, keep: number): Promise<void> {
     const target = this.inspection.known - keep;
     if (target <= this.compacted) return;
-    const client = new MemberClient(member.clientPort, impatient);
+    const client = new MemberClient(member, impatient);
     this.compacted = target;
     this.isCompactionSure = await client.compact(target).then(
       () => true,
@@ -116,8 +122,8 @@ export class ClusterTraffic {
 
   /** Reads what is new, and more, from one member that has everything. */
   async inspect(member: MemberProcess, drawn: number): Promise<void> {
-    await this.inspection.read(member.clientPort, this.compacted, this.isCompactionSure, drawn);
-    await this.inspection.checkLeases(member.clientPort, this.recorder.operations);
+    await this.inspection.read(member, this.compacted, this.isCompactionSure, drawn);
+    await this.inspection.checkLeases(member, this.recorder.operations);
   }
 
   history(): History {
@@ -134,6 +140,11 @@ export class ClusterTraffic {
     return [...this.violations, ...this.inspection.violations, ...ended, ...checkHistory(this.history())];
   }
 
+  /** The second opinion, at the end of everything. */
+  hearWitness(): string[] {
+    return hearWitness(this.recorder.operations, 'plain/');
+  }
+
   private run(client: MemberClient, request: Request): Promise<Outcome> {
     const id = this.recorder.nextId();
     return this.recorder.run(id, request, () => perform(client, id, request));
@@ -144,6 +155,6 @@ export class ClusterTraffic {
   }
 }
 
-function putOf(key: string): Request {
+function putOf(key: string): Request & { readonly kind: 'put' } {
   return { kind: 'put', key, lease: 0n, padding: 0 };
 }

@@ -1,3 +1,5 @@
+import { clockFaults } from './clock-faults.js';
+import { diskFaults } from './disk-faults.js';
 import { type Fault } from './fault.js';
 import { membershipFaults } from './membership-faults.js';
 import { networkFaults } from './network-faults.js';
@@ -9,6 +11,8 @@ export const allFaults: readonly Fault[] = [
   ...processFaults,
   ...networkFaults,
   ...syncFaults,
+  ...diskFaults,
+  ...clockFaults,
   ...membershipFaults,
 ];
 

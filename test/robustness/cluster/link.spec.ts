@@ -1,6 +1,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { freePorts } from '../../members/member-process.js';
+import { between } from './member-network.js';
 import { PeerNetwork } from './peer-network.js';
 
 /** A member that answers every byte with the same byte. */
@@ -40,7 +41,7 @@ describe('the network between members', () => {
   afterEach(() => open.splice(0).forEach((close) => close()));
 
   /** This process calls as member `a`; `b` is the echo. */
-  async function between(): Promise<{ network: PeerNetwork; caller: Caller; port: number }> {
+  async function linked(): Promise<{ network: PeerNetwork; caller: Caller; port: number }> {
     const [port, memberPort] = await freePorts(2);
     const server = await echo(memberPort);
     const network = new PeerNetwork(() => new Map([['a', process.pid]]));
@@ -49,7 +50,7 @@ describe('the network between members', () => {
     const caller = new Caller(port);
     open.push(() => {
       caller.socket.destroy();
-      network.close();
+      void network.close();
       server.close();
     });
     caller.socket.write('1');
@@ -58,7 +59,7 @@ describe('the network between members', () => {
   }
 
   it('hands bytes on, and knows who calls', async () => {
-    const { network, caller } = await between();
+    const { network, caller } = await linked();
     network.link('x', 'b').condition = { kind: 'lost' };
     caller.socket.write('2');
     await caller.answers('12');
@@ -67,7 +68,7 @@ describe('the network between members', () => {
   });
 
   it.each(['a>b', 'b>a'])('holds bytes on the link %s until it is open again', async (direction) => {
-    const { network, caller } = await between();
+    const { network, caller } = await linked();
     const [from, to] = direction.split('>');
     network.link(from, to).condition = { kind: 'held' };
     caller.socket.write('2');
@@ -79,7 +80,7 @@ describe('the network between members', () => {
   });
 
   it.each(['a>b', 'b>a'])('loses bytes on the link %s, and then the connection', async (direction) => {
-    const { network, caller } = await between();
+    const { network, caller } = await linked();
     const [from, to] = direction.split('>');
     network.link(from, to).condition = { kind: 'lost' };
     caller.socket.write('2');
@@ -91,27 +92,27 @@ describe('the network between members', () => {
   });
 
   it('delays bytes and keeps their order', async () => {
-    const { network, caller } = await between();
-    network.between(['a'], ['b'], { kind: 'delayed', ms: 20 });
+    const { network, caller } = await linked();
+    between(network, ['a'], ['b'], { kind: 'delayed', ms: 20 });
     for (const text of ['2', '3', '4']) caller.socket.write(text);
     await caller.answers('1234');
   });
 
   it('resets connections', async () => {
-    const { network, caller } = await between();
+    const { network, caller } = await linked();
     network.link('a', 'b').reset();
     await caller.ends('ECONNRESET');
   });
 
   it('closes one direction of connections', async () => {
-    const { network, caller } = await between();
+    const { network, caller } = await linked();
     network.link('b', 'a').halfClose();
     await caller.ends('finished');
     expect(caller.socket.writable).toBe(true);
   });
 
   it('refuses connections for a member that is down', async () => {
-    const { network, port } = await between();
+    const { network, port } = await linked();
     network.refuse('b');
     const late = new Caller(port);
     await late.ends('ECONNREFUSED');

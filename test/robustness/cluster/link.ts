@@ -2,13 +2,15 @@ import { type Socket } from 'node:net';
 
 /**
  * What happens to bytes on their way: `held` ones wait until the link is open again, as TCP sends again what a short
- * disturbance swallowed; `lost` ones are gone, and with them the connection once the link is open again.
+ * disturbance swallowed; `lost` ones are gone, and with them the connection once the link is open again. When a connection
+ * has carried `afterBytes`, `damaged` changes one bit of whatever arrives, behind the checksums of TCP, and `torn` ends it.
  */
 export type Condition =
   | { readonly kind: 'open' }
   | { readonly kind: 'delayed'; readonly ms: number }
   | { readonly kind: 'held' }
-  | { readonly kind: 'lost' };
+  | { readonly kind: 'lost' }
+  | { readonly kind: 'damaged' | 'torn'; readonly afterBytes: number };
 
 const open: Condition = { kind: 'open' };
 
@@ -62,6 +64,7 @@ class Passage {
   private readonly queue: Chunk[] = [];
   /** Bytes are missing: nothing more may get through. */
   private isTorn = false;
+  private carried = 0;
   private sourceEnd: 'none' | 'finished' | 'broken' = 'none';
   private timer: NodeJS.Timeout | undefined;
 
@@ -108,6 +111,9 @@ class Passage {
     const { condition } = this.link;
     if (condition.kind === 'lost') this.isTorn = true;
     if (this.isTorn) return;
+    this.carried += bytes.length;
+    if (condition.kind === 'torn' && this.carried > condition.afterBytes) return this.reset();
+    if (condition.kind === 'damaged' && this.carried > condition.afterBytes) bytes[bytes.length >> 1] ^= 1;
     const delay = condition.kind === 'delayed' ? condition.ms : 0;
     this.queue.push({ bytes, dueMs: performance.now() + delay });
     this.pump();

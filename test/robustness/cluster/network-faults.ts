@@ -2,6 +2,7 @@ import { type MemberProcess } from '../../members/member-process.js';
 import { delay } from '../traffic/within.js';
 import { type Fault, type FaultScene } from './fault.js';
 import { type Condition, type Link } from './link.js';
+import { between } from './member-network.js';
 
 /** What is cut is held back and comes later, or is lost with its connection. */
 function cut({ chance }: FaultScene): Condition {
@@ -14,7 +15,7 @@ const namesOf = (members: readonly MemberProcess[]): string[] => members.map(({ 
 function isolate(scene: FaultScene, some: readonly MemberProcess[]): void {
   const { cluster } = scene;
   const others = cluster.members.filter((member) => !some.includes(member));
-  cluster.network.between(namesOf(some), namesOf(others), cut(scene));
+  between(cluster.network, namesOf(some), namesOf(others), cut(scene));
 }
 
 /** Cuts one direction between a member and all others. */
@@ -23,7 +24,7 @@ function mute(scene: FaultScene, member: MemberProcess, direction: 'sends' | 'he
   const condition = cut(scene);
   for (const { name } of cluster.members) {
     const [from, to] = direction === 'sends' ? [member.name, name] : [name, member.name];
-    cluster.network.link(from, to).condition = condition;
+    cluster.network.way(from, to).condition = condition;
   }
 }
 
@@ -40,13 +41,13 @@ function bridge(scene: FaultScene): void {
   const names = namesOf(cluster.members);
   const [middle] = names.splice(chance.below(names.length), 1);
   const half = names.length / 2;
-  if (middle !== undefined) cluster.network.between(names.slice(0, half), names.slice(half), cut(scene));
+  if (middle !== undefined) between(cluster.network, names.slice(0, half), names.slice(half), cut(scene));
 }
 
 /** Every link between two members. */
 function* links({ cluster }: FaultScene): Generator<Link> {
   for (const { name: from } of cluster.members)
-    for (const { name: to } of cluster.members) if (from !== to) yield cluster.network.link(from, to);
+    for (const { name: to } of cluster.members) if (from !== to) yield cluster.links.link(from, to);
 }
 
 async function followerOf({ cluster, chance }: FaultScene): Promise<MemberProcess> {
@@ -74,7 +75,7 @@ const partitions: readonly Fault[] = [
     keepsMajority: false,
     strike: async (scene) => {
       const names = namesOf(scene.cluster.members);
-      scene.cluster.network.between(names, names, cut(scene));
+      between(scene.cluster.network, names, names, cut(scene));
     },
   },
   {
@@ -104,6 +105,7 @@ const disturbances: readonly Fault[] = [
   {
     name: 'links are slow',
     keepsMajority: true,
+    needs: 'link proxies',
     strike: async (scene) => {
       for (const link of links(scene)) link.condition = { kind: 'delayed', ms: scene.chance.below(150) };
     },
@@ -111,6 +113,7 @@ const disturbances: readonly Fault[] = [
   {
     name: 'links stall again and again',
     keepsMajority: true,
+    needs: 'link proxies',
     strike: async (scene) => {
       for (let i = 0; i < 8; i++) {
         for (const link of links(scene)) if (scene.chance.chance(0.3)) link.condition = { kind: 'held' };
@@ -122,6 +125,7 @@ const disturbances: readonly Fault[] = [
   {
     name: 'connections are reset',
     keepsMajority: true,
+    needs: 'link proxies',
     strike: async (scene) => {
       for (let i = 0; i < 8; i++) {
         for (const link of links(scene)) if (scene.chance.chance(0.3)) link.reset();
@@ -132,6 +136,7 @@ const disturbances: readonly Fault[] = [
   {
     name: 'connections are half closed',
     keepsMajority: true,
+    needs: 'link proxies',
     strike: async (scene) => {
       for (let i = 0; i < 4; i++) {
         for (const link of links(scene)) if (scene.chance.chance(0.3)) link.halfClose();

@@ -1,11 +1,13 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { freePorts } from '../../members/member-process.js';
 import { dialerOf } from './dialer.js';
-import { type Condition, Link } from './link.js';
+import { Link } from './link.js';
+import { type MemberNetwork, type NetworkPlace } from './member-network.js';
 
 /** One member as the network knows it. */
 interface Node {
   readonly port: number;
-  readonly memberPort: number;
+  memberPort: number;
   server: Server | undefined;
 }
 
@@ -13,13 +15,20 @@ interface Node {
  * What lies between the members: each is reached at a port of the network, which hands the bytes on over a link per
  * direction. Who is not known as a member passes freely.
  */
-export class PeerNetwork {
+export class PeerNetwork implements MemberNetwork {
+  readonly kind = 'links';
   private readonly nodes = new Map<string, Node>();
   private readonly links = new Map<string, Link>();
   private readonly sockets = new Set<Socket>();
 
   /** @param pids The processes of the members that run, by name. */
   constructor(private readonly pids: () => ReadonlyMap<string, number>) {}
+
+  async place(name: string): Promise<NetworkPlace> {
+    const [clientPort, peerPort, advertisedPeerPort] = await freePorts(3);
+    this.add(name, advertisedPeerPort, peerPort);
+    return { host: '127.0.0.1', clientPort, peerPort, advertisedPeerPort, wrapper: [] };
+  }
 
   /** Stands in front of a member: what is sent to `port` goes to `memberPort`. Nobody listens before `listen`. */
   add(name: string, port: number, memberPort: number): void {
@@ -60,14 +69,30 @@ export class PeerNetwork {
     return known;
   }
 
-  /** Puts all links between one group and the other, in both directions, into a condition. */
-  between(some: readonly string[], others: readonly string[], condition: Condition): void {
-    for (const from of some) {
-      for (const to of others) {
-        if (from === to) continue;
-        this.link(from, to).condition = condition;
-        this.link(to, from).condition = condition;
-      }
+  way(from: string, to: string): Link {
+    return this.link(from, to);
+  }
+
+  /** From now on a member is reached at another port only. Gives the port; connections that there are stay. */
+  async move(name: string): Promise<number> {
+    const [port] = await freePorts(1);
+    this.refuse(name);
+    this.nodes.set(name, { ...this.nodeOf(name), port });
+    await this.listen(name);
+    return port;
+  }
+
+  /** From now on what is sent to a member goes to another port, as when its address was given to somebody else. */
+  redirect(name: string, memberPort: number): void {
+    this.nodeOf(name).memberPort = memberPort;
+    this.reset(name);
+  }
+
+  /** Ends all connections between a member and the others at once. */
+  reset(name: string): void {
+    for (const other of this.nodes.keys()) {
+      this.link(name, other).reset();
+      this.link(other, name).reset();
     }
   }
 
@@ -75,9 +100,10 @@ export class PeerNetwork {
     for (const link of this.links.values()) link.heal();
   }
 
-  close(): void {
+  close(): Promise<void> {
     for (const { server } of this.nodes.values()) server?.close();
     for (const socket of this.sockets) socket.destroy();
+    return Promise.resolve();
   }
 
   private nodeOf(name: string): Node {

@@ -17,7 +17,7 @@ export interface Roaming {
 /** Writes through one member after the other, a drawn number of operations through each. */
 export async function roamWriting(writer: Writer, { chance, members, isOver }: Roaming): Promise<void> {
   while (!isOver()) {
-    const client = new MemberClient(chance.pick(members()).clientPort, impatient);
+    const client = new MemberClient(chance.pick(members()), impatient);
     let steps = 1 + chance.below(80);
     await writer.write(client, () => isOver() || steps-- === 0);
     await client.close();
@@ -28,7 +28,7 @@ export async function roamWriting(writer: Writer, { chance, members, isOver }: R
 /** Watches through one member after the other, for a drawn time or until the connection is lost. */
 export async function roamWatching(watcher: Watcher, { chance, members, isOver }: Roaming): Promise<void> {
   while (!isOver()) {
-    const client = new MemberClient(chance.pick(members()).clientPort, impatient);
+    const client = new MemberClient(chance.pick(members()), impatient);
     const lost = new Promise<void>((resolve) => {
       client.channel.onState = (state) => {
         if (state === 'disconnected') resolve();

@@ -1,8 +1,9 @@
 import { type etcdserverpb } from '@conclave/protocol';
-import { freePorts, type MemberKind, MemberProcess } from '../../members/member-process.js';
-import { tracedEnvironment } from '../storage-faults/tracer.js';
+import { type MemberKind, MemberProcess } from '../../members/member-process.js';
 import { MemberClient, type Patience } from '../traffic/member-client.js';
 import { delay, within } from '../traffic/within.js';
+import { createNetwork, Machine, plainSurroundings, type Surroundings } from './machine.js';
+import { type MemberNetwork, type NetworkPlace } from './member-network.js';
 import { PeerNetwork } from './peer-network.js';
 
 /** Of a member among broken ones no answer is due. */
@@ -17,21 +18,31 @@ export const impatient: Patience = { callMs: 2_500, connectMs: 1_000 };
 export class TestedCluster {
   readonly members: MemberProcess[] = [];
   readonly unexpectedEnds: string[] = [];
-  readonly network: PeerNetwork;
+  network!: MemberNetwork;
+  private readonly machines = new Map<MemberProcess, Machine>();
   private readonly down = new Set<MemberProcess>();
   private readonly paused = new Set<MemberProcess>();
   private readonly former: MemberProcess[] = [];
   private named = 0;
 
-  private constructor(readonly kind: MemberKind) {
-    this.network = new PeerNetwork(() => new Map(this.running.map((member) => [member.name, member.pid])));
-  }
+  private constructor(
+    readonly kind: MemberKind,
+    private readonly surroundings: Surroundings,
+  ) {}
 
   /** A new cluster whose members all serve. */
-  static async start(kind: MemberKind, size: number): Promise<TestedCluster> {
-    const cluster = new TestedCluster(kind);
+  static async start(
+    kind: MemberKind,
+    size: number,
+    surroundings = plainSurroundings,
+  ): Promise<TestedCluster> {
+    const cluster = new TestedCluster(kind, surroundings);
+    const pids = (): Map<string, number> =>
+      new Map(cluster.running.map((member) => [member.name, member.pid]));
+    cluster.network = await createNetwork(surroundings.network, pids);
     try {
-      const places = await cluster.places(size);
+      const places: Place[] = [];
+      for (let i = 0; i < size; i++) places.push(await cluster.place());
       const initialCluster = clusterText(places);
       for (const place of places) await cluster.create(place, initialCluster, 'new');
       await Promise.all(cluster.members.map((member) => cluster.startMember(member)));
@@ -40,6 +51,12 @@ export class TestedCluster {
       throw error;
     }
     return cluster;
+  }
+
+  /** The proxies between the members. @throws Error when they are in namespaces instead. */
+  get links(): PeerNetwork {
+    if (this.network instanceof PeerNetwork) return this.network;
+    throw new Error('there are no link proxies between these members');
   }
 
   get running(): MemberProcess[] {
@@ -59,8 +76,14 @@ export class TestedCluster {
     return this.down.has(member);
   }
 
+  machineOf(member: MemberProcess): Machine {
+    const machine = this.machines.get(member);
+    if (machine === undefined) throw new Error(`${member.name} is no member of this cluster`);
+    return machine;
+  }
+
   client(member: MemberProcess): MemberClient {
-    return new MemberClient(member.clientPort, impatient);
+    return new MemberClient(member, impatient);
   }
 
   async status(member: MemberProcess): Promise<etcdserverpb.StatusResponse> {
@@ -100,6 +123,23 @@ export class TestedCluster {
     await within(this.startMember(member), `a start of ${member.name}`);
   }
 
+  /** Starts a member that may refuse to: then it stays down, and what it printed is given. */
+  async tryStart(member: MemberProcess): Promise<string | undefined> {
+    await this.network.listen(member.name);
+    const ready = member.start();
+    this.down.delete(member);
+    try {
+      await within(ready, `a start of ${member.name} or its end`);
+    } catch (error) {
+      if (!(error instanceof Error) || !error.message.includes('before it was ready')) throw error;
+      this.down.add(member);
+      this.network.refuse(member.name);
+      return member.output;
+    }
+    void this.noteEnd(member);
+    return undefined;
+  }
+
   /** Kills it in the middle of a start. */
   async startAndKill(member: MemberProcess, afterMs: number): Promise<void> {
     const starting = this.startMember(member).catch(() => undefined);
@@ -129,12 +169,13 @@ export class TestedCluster {
   async heal(): Promise<void> {
     for (const member of [...this.paused]) this.resume(member);
     this.network.heal();
+    for (const machine of this.machines.values()) machine.clock?.shift(0);
     await Promise.all(this.stopped.map((member) => this.start(member)));
   }
 
   /** A further member with data of its own, not started; the cluster must be told of it by its advertised URL. */
   async prepareJoining(): Promise<MemberProcess> {
-    const [place] = await this.places(1);
+    const place = await this.place();
     const known = this.members.map(({ name, advertisedPeerUrl }) => `${name}=${advertisedPeerUrl}`);
     return this.create(place, [...known, clusterText([place])].join(','), 'existing');
   }
@@ -151,15 +192,13 @@ export class TestedCluster {
   async remove(): Promise<void> {
     for (const member of this.members) this.down.add(member);
     await Promise.all([...this.members, ...this.former].map((member) => member.remove()));
-    this.network.close();
+    for (const machine of this.machines.values()) machine.remove();
+    await this.network.close();
   }
 
-  private async places(count: number): Promise<Place[]> {
-    const ports = await freePorts(3 * count);
-    return Array.from({ length: count }, (_, i) => {
-      const [clientPort, peerPort, advertisedPeerPort] = ports.slice(3 * i, 3 * i + 3);
-      return { name: `m${++this.named}`, clientPort, peerPort, advertisedPeerPort };
-    });
+  private async place(): Promise<Place> {
+    const name = `m${++this.named}`;
+    return { name, ...(await this.network.place(name)) };
   }
 
   private async create(
@@ -167,9 +206,10 @@ export class TestedCluster {
     initialCluster: string,
     state: 'new' | 'existing',
   ): Promise<MemberProcess> {
-    const options = { place: { ...place, initialCluster, state }, environment: tracedEnvironment };
+    const machine = new Machine(this.kind, place, this.surroundings);
+    const options = { ...machine.options, place: { ...place, initialCluster, state } };
     const member = await MemberProcess.create(this.kind, options);
-    this.network.add(place.name, place.advertisedPeerPort, place.peerPort);
+    this.machines.set(member, machine);
     this.members.push(member);
     this.down.add(member);
     return member;
@@ -209,15 +249,12 @@ export class TestedCluster {
   }
 }
 
-interface Place {
+interface Place extends NetworkPlace {
   readonly name: string;
-  readonly clientPort: number;
-  readonly peerPort: number;
-  readonly advertisedPeerPort: number;
 }
 
 function clusterText(places: readonly Place[]): string {
   return places
-    .map(({ name, advertisedPeerPort }) => `${name}=http://127.0.0.1:${advertisedPeerPort}`)
+    .map(({ name, host, advertisedPeerPort }) => `${name}=http://${host}:${advertisedPeerPort}`)
     .join(',');
 }

@@ -35,7 +35,7 @@ export type Outcome =
       readonly revision: number;
       /** For swaps: whether the comparison held. */
       readonly succeeded?: boolean;
-      /** For deletes: how many keys were removed. */
+      /** For deletes, and for batches that remove: how many keys were removed. */
       readonly deleted?: number;
       /** For renewals: the seconds that the lease has from now on; 0: there is no such lease. */
       readonly ttlSeconds?: number;

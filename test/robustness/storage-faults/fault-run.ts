@@ -44,8 +44,8 @@ export async function runWithFault(
     const { output } = faulty;
     const calls = await tracedCalls(log, faulty.pid);
     await within(healthy.start(), 'a start after the fault');
-    await traffic.inspect(healthy.clientPort);
-    await traffic.finish(healthy.clientPort);
+    await traffic.inspect(healthy);
+    await traffic.finish(healthy);
     await stopInOrder(healthy);
     return { ...traffic.judge(), end, output, calls };
   } finally {
@@ -65,7 +65,7 @@ async function liveUntilEnd(member: MemberProcess, traffic: Traffic): Promise<nu
       throw error;
     },
   );
-  const running = isServing ? traffic.connect(member.clientPort) : [];
+  const running = isServing ? traffic.connect(member) : [];
   const end = await within(member.ended(), 'the end of a member with a fault');
   await within(Promise.all(running), 'the end of all calls after the end of the member');
   await traffic.disconnect();

@@ -40,8 +40,8 @@ describe.skipIf(!mountable)(`a disk that is full${note}`, () => {
     member = await MemberProcess.create('conclave', { directory, wrapper });
     await within(member.start(), 'a start');
     const traffic = new Traffic(1, 0);
-    await Promise.all(traffic.connect(member.clientPort));
-    const client = new MemberClient(member.clientPort);
+    await Promise.all(traffic.connect(member));
+    const client = new MemberClient(member);
     const refusal = await fill(traffic, client);
     expect(refusal).toMatchObject({
       kind: 'failed',
@@ -51,7 +51,7 @@ describe.skipIf(!mountable)(`a disk that is full${note}`, () => {
     expect(await traffic.run(client, { kind: 'read', key: 'big/0' })).toMatchObject({ kind: 'done' });
     const removal = await traffic.run(client, { kind: 'delete', key: 'big/1' });
     expect(removal).toMatchObject({ kind: 'done', deleted: 1 });
-    await traffic.inspect(member.clientPort);
+    await traffic.inspect(member);
     const { revision } = removal as Outcome & { kind: 'done' };
     await within(traffic.watchers[0].until(revision), 'all events to reach a watcher');
     await client.compact(revision - 1);
@@ -59,7 +59,7 @@ describe.skipIf(!mountable)(`a disk that is full${note}`, () => {
     await client.close();
     await stopInOrder(member);
     await within(member.start(), 'a start with a full disk');
-    const again = new MemberClient(member.clientPort);
+    const again = new MemberClient(member);
     expect(await again.alarms()).toEqual([etcdserverpb.AlarmType.NOSPACE]);
     for (let key = 0; key < keys; key++) await traffic.run(again, { kind: 'read', key: `big/${key}` });
     await again.close();

@@ -33,7 +33,7 @@ describe.skipIf(!traced)(`no space for the next segment of the log${note}`, () =
     const traffic = new Traffic(1, 4);
     try {
       await within(member.start(), 'a start');
-      const client = new MemberClient(member.clientPort);
+      const client = new MemberClient(member);
       await within(untilAlarm(client), 'the alarm');
       const put = await traffic.run(client, { kind: 'put', key: 'k', lease: 0n, padding: 0 });
       expect(put).toMatchObject({

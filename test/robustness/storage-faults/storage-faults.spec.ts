@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import { FigureTable } from '../traffic/figures.js';
 import { firstSegment, runWithFault, stateFile } from './fault-run.js';
 import { canInject } from './tracer.js';
 
@@ -12,6 +13,11 @@ const upTo = (last: number, step: number): string[] =>
 const failedSyncs = full ? upTo(60, 2) : ['2', '40'];
 const failedWrites = full ? upTo(60, 3) : ['25'];
 const killedSyncs = full ? upTo(60, 2) : ['30'];
+
+const figures = new FigureTable();
+afterAll(() => {
+  if (full && traced) process.stdout.write(`${figures.text}\n`);
+});
 
 describe.skipIf(!traced)(`a log that fails${note}`, () => {
   const faults = [
@@ -29,6 +35,7 @@ describe.skipIf(!traced)(`a log that fails${note}`, () => {
         fault: `error=${error}`,
         when,
       });
+      figures.add(`log: ${call} ${error}`, report);
       expect(report.violations).toEqual([]);
       expect(report.end).toBe(1);
       const what = call === 'fdatasync' ? 'sync' : 'write';
@@ -51,6 +58,7 @@ describe.skipIf(!traced)(`killed in the middle of a system call${note}`, () => {
       fault: 'signal=KILL',
       when,
     });
+    figures.add('log: killed in fdatasync', report);
     expect(report.violations).toEqual([]);
     expect(report.end).toBe('SIGKILL');
   });
@@ -62,6 +70,7 @@ describe.skipIf(!traced)(`killed in the middle of a system call${note}`, () => {
       fault: 'signal=KILL',
       when,
     });
+    figures.add('store: killed in fdatasync', report);
     expect(report.violations).toEqual([]);
     expect(report.end).toBe('SIGKILL');
   });
@@ -77,6 +86,7 @@ describe.skipIf(!traced)(`a store that fails${note}`, () => {
         fault: 'error=EIO',
         when: `${when}+`,
       });
+      figures.add('store: fdatasync EIO', report);
       expect(report.violations).toEqual([]);
       expect(report.end).toBe(1);
       expect(report.output).toMatch(/"level":"fatal".*state\.lmdb/);

@@ -33,7 +33,7 @@ export class Campaign {
     try {
       await this.start();
       for (let round = 1; round <= this.options.rounds; round++) await this.round(round);
-      await traffic.finish(member.clientPort);
+      await traffic.finish(member);
       await stopInOrder(member);
       return traffic.judge();
     } finally {
@@ -45,8 +45,8 @@ export class Campaign {
   private async round(round: number): Promise<void> {
     const { member, traffic } = this;
     const { chance } = traffic;
-    const running = traffic.connect(member.clientPort);
-    if (this.options.compacts && chance.chance(0.7)) running.push(traffic.compact(member.clientPort));
+    const running = traffic.connect(member);
+    if (this.options.compacts && chance.chance(0.7)) running.push(traffic.compact(member));
     // Mostly the clock runs from when traffic flows; else the kill comes while the member is still warming up.
     if (chance.chance(0.6)) await within(traffic.recorder.moreAcknowledged(20), 'the first answers');
     await delay(this.options.roundMs(chance, round));
@@ -57,7 +57,7 @@ export class Campaign {
     this.options.afterDeath?.(member.dataDirectory);
     if (chance.chance(0.25)) await this.dieDuringStart();
     await this.start();
-    await traffic.inspect(member.clientPort);
+    await traffic.inspect(member);
   }
 
   private start(): Promise<void> {

@@ -1,6 +1,6 @@
 import { GrpcError, GrpcStatus } from '@conclave/grpc';
 import { type Operation, type SeenEvent, type Snapshot, type WatchLog } from '../history/operation.js';
-import { everything, foundKey, MemberClient, revisionOf } from './member-client.js';
+import { type ClientAddress, everything, foundKey, MemberClient, revisionOf } from './member-client.js';
 import { Watcher } from './watcher.js';
 import { within } from './within.js';
 
@@ -25,8 +25,13 @@ export class Inspection {
    * @param isCompactionSure False when the last compaction may not have happened.
    * @param drawn Any number from 0 to 1, which chooses the revision in the past that is read.
    */
-  async read(port: number, compacted: number, isCompactionSure: boolean, drawn: number): Promise<void> {
-    const client = new MemberClient(port);
+  async read(
+    member: ClientAddress,
+    compacted: number,
+    isCompactionSure: boolean,
+    drawn: number,
+  ): Promise<void> {
+    const client = new MemberClient(member);
     try {
       await within(client.channel.connect(), 'connecting to a member that serves');
       const current = revisionOf(await client.range({ key: Buffer.from('plain/a') }));
@@ -42,8 +47,8 @@ export class Inspection {
   }
 
   /** Leases of which it is certain that they exist, do; those of which it is certain that they do not, do not. */
-  async checkLeases(port: number, operations: readonly Operation[]): Promise<void> {
-    const client = new MemberClient(port);
+  async checkLeases(member: ClientAddress, operations: readonly Operation[]): Promise<void> {
+    const client = new MemberClient(member);
     const there = new Set(await client.leases());
     await client.close();
     const revoked = new Map<bigint, Operation>();

@@ -10,6 +10,12 @@ interface Codec<T> {
 /** From the first key to the last. */
 export const everything = { key: Buffer.from([0]), range_end: Buffer.from([0]) };
 
+/** Where a member takes clients. */
+export interface ClientAddress {
+  readonly host: string;
+  readonly clientPort: number;
+}
+
 /** How long a client waits for an answer and for a connection. */
 export interface Patience {
   readonly callMs: number;
@@ -24,10 +30,10 @@ export class MemberClient {
   readonly channel: GrpcChannel;
 
   constructor(
-    port: number,
+    { host, clientPort: port }: ClientAddress,
     private readonly patience = long,
   ) {
-    const target = { host: '127.0.0.1', port };
+    const target = { host, port };
     this.channel = new GrpcChannel({ target, connectTimeoutMs: patience.connectMs });
   }
 

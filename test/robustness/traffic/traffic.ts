@@ -2,7 +2,7 @@ import { Chance } from '../../compat/chance.js';
 import { checkHistory } from '../history/history-checker.js';
 import { type History, type Outcome, type Request } from '../history/operation.js';
 import { Inspection } from './inspection.js';
-import { MemberClient } from './member-client.js';
+import { type ClientAddress, MemberClient } from './member-client.js';
 import { Recorder } from './recorder.js';
 import { type Watcher } from './watcher.js';
 import { createWatchers } from './watchers.js';
@@ -48,10 +48,10 @@ export class Traffic {
    * Connects all watchers and writers. The promises resolve when a client has nothing more to say: when `isOver` says so
    * or when its connection is lost.
    */
-  connect(port: number, isOver: () => boolean = () => false): Promise<void>[] {
-    this.connectWatchers(port);
+  connect(member: ClientAddress, isOver: () => boolean = () => false): Promise<void>[] {
+    this.connectWatchers(member);
     return this.writers.map((writer) => {
-      const client = new MemberClient(port);
+      const client = new MemberClient(member);
       this.clients.push(client);
       return writer.write(client, isOver);
     });
@@ -63,10 +63,10 @@ export class Traffic {
   }
 
   /** Compacts what is in the log and what all watchers have passed. Ends early when the member dies meanwhile. */
-  async compact(port: number): Promise<void> {
+  async compact(member: ClientAddress): Promise<void> {
     const target = this.inspection.known - this.chance.below(10);
     if (target <= this.compacted) return;
-    const client = new MemberClient(port);
+    const client = new MemberClient(member);
     this.clients.push(client);
     await delay(this.chance.below(200));
     const revision = await this.touchAll(client);
@@ -85,19 +85,19 @@ export class Traffic {
   }
 
   /** Reads everything that can be read while nobody writes. */
-  async inspect(port: number): Promise<void> {
-    await this.inspection.read(port, this.compacted, this.isCompactionSure, this.chance.next());
-    await this.inspection.checkLeases(port, this.recorder.operations);
+  async inspect(member: ClientAddress): Promise<void> {
+    await this.inspection.read(member, this.compacted, this.isCompactionSure, this.chance.next());
+    await this.inspection.checkLeases(member, this.recorder.operations);
   }
 
   /** A last write that every watcher hears of, and a last inspection. */
-  async finish(port: number): Promise<void> {
-    const client = this.connectWatchers(port);
+  async finish(member: ClientAddress): Promise<void> {
+    const client = this.connectWatchers(member);
     const revision = await this.touchAll(client);
     if (revision === undefined) throw new Error('a member without faults did not take a write');
     await within(this.allReached(revision), `revision ${revision} to reach all watchers`);
     await this.disconnect();
-    await this.inspect(port);
+    await this.inspect(member);
   }
 
   /** Runs one operation beside those of the writers. */
@@ -123,8 +123,8 @@ export class Traffic {
     };
   }
 
-  private connectWatchers(port: number): MemberClient {
-    const client = new MemberClient(port);
+  private connectWatchers(member: ClientAddress): MemberClient {
+    const client = new MemberClient(member);
     this.clients.push(client);
     for (const watcher of this.watchers) watcher.connect(client);
     return client;

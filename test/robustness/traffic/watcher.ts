@@ -44,6 +44,11 @@ export class Watcher implements WatchLog {
     return this.options.from ?? 1;
   }
 
+  /** What happens after it stopped listening, such as the end of a lease, is not its business. */
+  get to(): number {
+    return this.reached;
+  }
+
   get matches(): (key: string) => boolean {
     return this.options.matches;
   }

@@ -122,7 +122,10 @@ export async function perform(client: MemberClient, id: string, request: Request
     case 'batch': {
       const removes = request.remove === undefined ? [] : [deleteOp(request.remove)];
       const success = [...removes, ...request.puts.map((key) => putOp(key, id))];
-      return done(await client.txn({ compare: [], success, failure: [] }));
+      const response = await client.txn({ compare: [], success, failure: [] });
+      const [first] = response.responses;
+      const removal = first?.response?.$case === 'response_delete_range' ? first.response.value : undefined;
+      return { ...done(response), deleted: Number(removal?.deleted ?? 0) };
     }
     case 'swap':
       return swap(client, id, request.key, request.expected);
