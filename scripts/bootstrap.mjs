@@ -28,4 +28,6 @@ if (!existsSync(marker) || readFileSync(marker, 'utf8') !== lockHash) {
   run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
   writeFileSync(marker, lockHash);
 }
+// Nothing is printed meanwhile, and the first time it takes half a minute.
+if (!existsSync('apps/server/dist')) console.log('Building …');
 run(process.execPath, ['node_modules/typescript/bin/tsc', '-b']);

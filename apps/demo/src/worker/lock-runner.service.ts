@@ -12,6 +12,7 @@ const workMs = 350;
 @Injectable()
 export class LockRunner implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly stopping = new AbortController();
+  private running: Promise<void> = Promise.resolve();
 
   constructor(
     @Inject(CONCLAVE) private readonly client: ConclaveClient,
@@ -19,13 +20,15 @@ export class LockRunner implements OnApplicationBootstrap, OnModuleDestroy {
   ) {}
 
   onApplicationBootstrap(): void {
-    this.run().catch((error: unknown) => {
+    this.running = this.run().catch((error: unknown) => {
       if (!(error instanceof CancelledError)) throw error;
     });
   }
 
-  onModuleDestroy(): void {
+  /** Gives the lock back before the client is closed. */
+  onModuleDestroy(): Promise<void> {
     this.stopping.abort();
+    return this.running;
   }
 
   private async run(): Promise<void> {
