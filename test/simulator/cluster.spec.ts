@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { readdirSync, readFileSync } from 'node:fs';
-import { mutate, readMutants } from './mutants/mutants.js';
 import { optionsOf, parseScenario } from './scenario.js';
 import { shrink } from './shrink.js';
 import { plantedBugs } from './planted/planted-bugs.js';
@@ -56,13 +55,6 @@ describe('clusters in the simulator', () => {
     },
     isFull ? 600_000 : 120_000,
   );
-});
-
-describe('mutants', () => {
-  it.each(readMutants())('$name still applies', (mutant) => {
-    expect(mutant.story).not.toBe('');
-    for (const [path, source] of mutate(mutant)) expect(source, path).not.toBe('');
-  });
 });
 
 describe('scenarios', () => {

@@ -18,6 +18,8 @@ export interface FinalParts {
   readonly operator: Connection;
   /** The longest TTL of a lease. */
   readonly ttlMs: number;
+  /** The longest flush of a store: a state that a member lacks waits for one. */
+  readonly flushMs: number;
   /** A client waits for an answer. */
   isWaiting(): boolean;
 }
@@ -30,7 +32,7 @@ export class FinalChecks {
   constructor(private readonly parts: FinalParts) {}
 
   async run(): Promise<void> {
-    const { log, watchClients, ttlMs } = this.parts;
+    const { log, watchClients, ttlMs, flushMs } = this.parts;
     await this.serving();
     await this.formerMembersLeft();
     await this.within('R11', 'no client waits for an answer', 12_000, () => !this.parts.isWaiting());
@@ -43,7 +45,7 @@ export class FinalChecks {
       bound,
       () => log.model.leases.size === 0,
     );
-    await this.pause(2_000);
+    await this.pause(2_000 + flushMs);
     for (const client of watchClients) client.checkCurrent();
     await this.converged();
     await this.compareHistories();

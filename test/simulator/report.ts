@@ -25,6 +25,8 @@ export function lineOf(result: RunResult, wallMs: number): string {
 export interface Planted {
   readonly planted?: PlantedBug | undefined;
   readonly mutant?: string | undefined;
+  /** The arguments that made its world, beside seed and members. */
+  readonly worldArguments?: string | undefined;
 }
 
 /** What a person needs to understand a violation, and the command that shows it again. */
@@ -38,7 +40,7 @@ export function reportOf(result: RunResult, given: Planted = {}): string {
         ? ''
         : ` --planted=${given.planted.name}`;
   const members = result.members === 1 ? '' : ` --members=${result.members}`;
-  const replay = `npm run sim -- --seed=${seed}${members}${flaw} --trace`;
+  const replay = `npm run sim -- --seed=${seed}${members}${given.worldArguments ?? ''}${flaw} --trace`;
   return [
     '',
     `Property ${violation.property} does not hold at ${virtualMs.toFixed(3)} ms:`,
@@ -57,29 +59,4 @@ export function foundLine({ seed, violation }: RunResult, seeds: number): string
   const { user, system } = process.cpuUsage();
   const cpu = ((user + system) / 1e6).toFixed(1);
   return `found in seed ${seed}, number ${seeds}, by ${violation?.property}, after ${cpu} CPU seconds`;
-}
-
-/** What was done to the members of many runs, by kind. */
-export class FaultTable {
-  private readonly counts = new Map<string, { total: number; seeds: number }>();
-
-  add({ faults, network }: RunResult): void {
-    for (const [kind, count] of [...Object.entries(faults), ...Object.entries(network)] as [
-      string,
-      number,
-    ][]) {
-      const sum = this.counts.get(kind) ?? { total: 0, seeds: 0 };
-      sum.total += count;
-      if (count > 0) sum.seeds++;
-      this.counts.set(kind, sum);
-    }
-  }
-
-  lines(): string[] {
-    const rows = [...this.counts].filter(([, { total }]) => total > 0);
-    const table = rows.map(
-      ([kind, { total, seeds }]) => `${kind.padEnd(18)}${String(total).padStart(10)} in ${seeds} seeds`,
-    );
-    return ['', 'What happened, and in how many seeds:', ...table, ''];
-  }
 }

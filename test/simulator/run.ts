@@ -29,6 +29,8 @@ export interface RunResult {
   readonly watchEvents: number;
   readonly expiries: number;
   readonly crashes: number;
+  /** What clients asked for. */
+  readonly operations: number;
   /** Terms that had a leader. */
   readonly leaders: number;
   /** Effects of the disk. */
@@ -39,7 +41,7 @@ export interface RunResult {
   /** Calls of clients whose answers a checker judged that knows nothing else. */
   readonly witnessed: number;
   readonly isUndecided: boolean;
-  readonly violation: Violation | undefined;
+  readonly violation: Pick<Violation, 'property' | 'message'> | undefined;
   /** The last lines of the trace. */
   readonly tail: readonly string[];
 }
@@ -65,6 +67,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     watchEvents: sum(world.watchClients.map(({ delivered }) => delivered)),
     expiries: leaseCheck.expiries,
     crashes: sum(members.map(({ points }) => points.crashes)),
+    operations: world.operations,
     leaders: raftCheck.leaderTerms,
     effects: sum(members.map(({ points }) => points.effects)),
     faults: counts,

@@ -10,6 +10,8 @@ export interface Scenario {
   /** The property that does not hold; undefined when the run must pass. */
   readonly violates?: string | undefined;
   readonly profile: Partial<Profile>;
+  /** Of an incident: the mistake that makes it happen again, which this very seed shows. */
+  readonly catches?: { readonly mutant: string } | { readonly planted: string } | undefined;
 }
 
 /** @throws Error when the text is no scenario. */

@@ -56,10 +56,11 @@ export class World {
   private readonly operator: Connection;
   private readonly administrators: readonly Administrator[];
   private readonly identities: Identities;
-  private operations = 0;
   /** Members that were added and have no machine yet. */
   private added = 0;
   private isCalm = false;
+  /** Taken from the budget; one more when it is used up. */
+  private taken = 0;
 
   constructor(
     seed: number,
@@ -84,7 +85,7 @@ export class World {
     this.leaseCheck = new LeaseCheck(schedule, slackOf(profile), electionMs, network.clockDrift);
     this.leaseCheck.isLenient = count > 1;
     log.leaseWatcher = this.leaseCheck;
-    const takeOperation = (): boolean => this.operations++ < profile.operations;
+    const takeOperation = (): boolean => !this.isCalm && this.taken++ < profile.operations;
     const { oracle, members } = this;
     const parts: ClientParts = { fate, schedule, members, log, oracle, takeOperation };
     const range = (length: number): number[] => Array.from({ length }, (_, at) => at + 1);
@@ -116,7 +117,8 @@ export class World {
     const trouble = this.makeTrouble();
     trouble?.start();
     for (const each of this.administrators) each.start();
-    await this.until('the operations are done', () => this.operations > profile.operations);
+    const isWorkDone = (): boolean => this.taken > profile.operations || schedule.now >= profile.lastsMs;
+    await this.until('the operations are done', isWorkDone);
     schedule.note('nothing breaks any more');
     trouble?.stop();
     for (const each of this.administrators) each.stop();
@@ -131,7 +133,8 @@ export class World {
       [...this.kvClients, ...this.leaseClients, ...this.witnesses, ...this.administrators].some(
         (client) => client.isWaiting,
       );
-    await new FinalChecks({ ...this, operator: this.operator, ttlMs, isWaiting }).run();
+    const { flushMs } = profile.faults;
+    await new FinalChecks({ ...this, operator: this.operator, ttlMs, flushMs, isWaiting }).run();
     this.hearWitnesses();
   }
 
@@ -145,6 +148,11 @@ export class World {
       'K1',
       `no order explains the answers; ${ordered} calls have a place, then one of\n  ${calls}`,
     );
+  }
+
+  /** What key-value clients and witnesses asked for. */
+  get operations(): number {
+    return Math.min(this.taken, this.profile.operations);
   }
 
   private get clients(): readonly { start(): void; broken(member: Member): void }[] {

@@ -77,12 +77,12 @@ export class Administrator {
     const any = draw.pick([...voters]);
     switch (action) {
       case 'learner':
-        return this.add(true, () => counts.learners++);
+        // One learner at a time; it is what is to become a voter.
+        return learners.size > 0 ? this.promote() : this.add(true, () => counts.learners++);
       case 'voter':
         return this.add(false, () => counts.additions++);
       case 'promote':
-        for (const id of learners) return this.change(promoteRequest(id), () => counts.promotions++);
-        return;
+        return this.promote();
       case 'remove':
         return this.remove(draw.pick([...voters, ...learners]));
       case 'remove the leader':
@@ -94,6 +94,12 @@ export class Administrator {
         });
       case 'wipe':
         return this.wipe(draw);
+    }
+  }
+
+  private promote(): void {
+    for (const id of this.parts.log.configuration.learners) {
+      return this.change(promoteRequest(id), () => this.parts.counts.promotions++);
     }
   }
 

@@ -53,7 +53,7 @@ export class Connection {
     private readonly parts: ClientParts,
     readonly client: number,
   ) {
-    this.home = new Home(parts, client);
+    this.home = new Home(parts, client, () => (this.localFloor = 0));
   }
 
   get isWaiting(): boolean {
@@ -63,7 +63,7 @@ export class Connection {
   /** Calls a method. `done` comes once; at once as unknown when nobody is there. */
   call(request: Request, done: (outcome: Outcome) => void): void {
     const { oracle, schedule, log } = this.parts;
-    const member = this.home.find(() => (this.localFloor = 0));
+    const member = this.home.find();
     const engine = member?.engine;
     if (member === undefined || engine === undefined)
       return done({ kind: 'unknown', reason: 'nobody listens' });

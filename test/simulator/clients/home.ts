@@ -9,6 +9,8 @@ export class Home {
   constructor(
     private readonly parts: Pick<ClientParts, 'fate' | 'members'>,
     private readonly client: number,
+    /** The client turns to a member, with a new connection. */
+    private readonly onMove: () => void,
   ) {}
 
   /** For the lines of the trace; empty when there is only one member. */
@@ -17,12 +19,12 @@ export class Home {
   }
 
   /** The member, while it serves, or another one that does; undefined when nobody does. */
-  find(onMove?: () => void): Member | undefined {
+  find(): Member | undefined {
     if (this.member?.engine !== undefined) return this.member;
     const serving = this.parts.members.filter(({ engine }) => engine !== undefined);
     if (serving.length === 0) return undefined;
     this.member = serving[this.parts.fate.below(serving.length, 'home', this.client, ++this.moves)];
-    onMove?.();
+    this.onMove();
     return this.member;
   }
 

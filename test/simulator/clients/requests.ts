@@ -194,7 +194,7 @@ function idsText(ids: readonly bigint[]): string {
 }
 
 export function rangeLabel(key: Buffer, end: Buffer): string {
-  const from = key.toString('latin1');
+  const from = key.toString('latin1').replace('\0', '\\0');
   if (end.length === 0) return from;
   return `[${from}, ${end.length === 1 && end[0] === 0 ? '…' : end.toString('latin1')})`;
 }

@@ -39,7 +39,7 @@ export class WatchClient {
     private readonly number: number,
     private readonly resumeRevision: (next: number, headerRevision: number) => number,
   ) {
-    this.home = new Home(parts, number);
+    this.home = new Home(parts, number, () => {});
   }
 
   start(): void {

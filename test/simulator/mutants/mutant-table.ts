@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { readMutants } from './mutants.js';
+import { join } from 'node:path';
+import { readMutants, repository } from './mutants.js';
 
 /** How a search for one mutant ended. */
 export interface Search {
@@ -10,24 +10,25 @@ export interface Search {
     { readonly seeds: number; readonly property: string; readonly cpuSeconds: number } | undefined;
 }
 
-const program = fileURLToPath(new URL('../main.js', import.meta.url));
+/** Built: only there can the engine be another one. */
+const program = join(repository, 'test/dist/simulator/main.js');
 
-/** Looks for a mutant in a process of its own, seed by seed, for `withinMs` at most. */
-export function search(name: string, seeds: string, withinMs: number): Search {
-  const args = [program, '--members=3', `--seeds=${seeds}`, `--mutant=${name}`];
-  const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: withinMs });
+/** Looks for a mutant in a process of its own, seed by seed, for `within` CPU seconds at most. */
+export function search(name: string, seeds: string, within: number): Search {
+  const args = [program, '--members=3', `--seeds=${seeds}`, `--mutant=${name}`, `--within=${within}`];
+  const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' });
   const found = /^found in seed \d+, number (\d+), by (\w+), after ([\d.]+) CPU seconds$/m.exec(stdout);
   if (found === null) return { name, found: undefined };
   return { name, found: { seeds: Number(found[1]), property: found[2], cpuSeconds: Number(found[3]) } };
 }
 
 /** Looks for every mutant and prints a row for each. @returns how many were not found. */
-export function searchAll(seeds: string, withinMs: number, print: (line: string) => void): number {
+export function searchAll(seeds: string, within: number, print: (line: string) => void): number {
   let missed = 0;
   print('| mutant | seeds | CPU s | first property |');
   print('|---|---|---|---|');
   for (const { name } of readMutants()) {
-    const { found } = search(name, seeds, withinMs);
+    const { found } = search(name, seeds, within);
     if (found === undefined) missed++;
     const row =
       found === undefined ? 'not found | | ' : `${found.seeds} | ${found.cpuSeconds} | ${found.property}`;

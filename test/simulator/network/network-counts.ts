@@ -9,6 +9,8 @@ export interface NetworkCounts extends Record<TroubleKind, number> {
   refusals: number;
   states: number;
   brokenStates: number;
+  /** States that arrived although their sender thinks that they did not. */
+  unheardStates: number;
   /** Changes of the members that the cluster made, and machines that were lost. */
   additions: number;
   learners: number;
@@ -27,6 +29,7 @@ export function noNetworkFaults(): NetworkCounts {
     refusals: 0,
     states: 0,
     brokenStates: 0,
+    unheardStates: 0,
     additions: 0,
     learners: 0,
     promotions: 0,

@@ -112,6 +112,9 @@ export class Network {
     const took =
       1 + fate.below(1_000 * (20 + 10 * profile.latencyMs), 'time of a state', link.id, number) / 1000;
     const isBroken = !this.isCalm && fate.chance(profile.brokenStateShare, 'broken state', link.id, number);
+    // The state is there, and its sender thinks that it is not: another one follows.
+    const isUnheard =
+      !this.isCalm && fate.chance(profile.brokenStateShare / 2, 'unheard state', link.id, number);
     schedule.after(took, `${from} to ${to}: state at ${state.index}@${state.term}`, () => {
       const target = this.endpoints.get(to);
       if (isBroken || link.cuts > 0 || link.clogs > 0 || target === undefined) {
@@ -127,7 +130,10 @@ export class Network {
           error === undefined ? `${to} has the state of ${from}` : `${to} cannot take the state of ${from}`;
         schedule.after(profile.latencyMs, text, () => done(error));
       };
-      target.takeState(state, answered);
+      target.takeState(state, (error) => {
+        if (isUnheard) counts.unheardStates++;
+        answered(isUnheard ? new Error(`member ${to} has the state, but its answer was lost`) : error);
+      });
     });
   }
 

@@ -35,6 +35,8 @@ export class Member {
   private files = new DiskModel();
   private readonly store: SimulatedStore;
   private capacityBytes = Number.POSITIVE_INFINITY;
+  /** The disk has had a limit while the process ran, though there may be room by now. */
+  private wasLimited = false;
   private stalls = 0;
   /** Keeps the fates of members apart. */
   private readonly place: number;
@@ -113,6 +115,7 @@ export class Member {
     const { schedule, fate } = parts;
     const number = this.place + ++this.processes;
     schedule.note(`${this.prefix}process ${this.processes} starts`);
+    this.wasLimited = Number.isFinite(this.capacityBytes);
     const gate = new Gate(schedule);
     const clock = new SimulatedClock(
       schedule,
@@ -179,8 +182,8 @@ export class Member {
       return style === 'everything' ? options - 1 : draw.below(options);
     };
     const { model } = process.disk;
-    this.files =
-      kind === 'power' ? model.crash(survives, style === 'mixed' ? draw : undefined) : model.clone();
+    // The dead process does nothing to its files any more.
+    this.files = kind === 'power' ? model.crash(survives, style === 'mixed' ? draw : undefined) : model;
     planted?.media?.(this.files);
     if (kind === 'power') parts.counts.powerCuts++;
     else if (kind === 'kill') parts.counts.kills++;
@@ -217,7 +220,7 @@ export class Member {
     await process.engine.close();
     process.gate.halt();
     process.disk.crash();
-    this.files = process.disk.model.clone();
+    this.files = process.disk.model;
     this.process = undefined;
   }
 
@@ -230,6 +233,7 @@ export class Member {
 
   setCapacity(bytes: number): void {
     this.capacityBytes = bytes;
+    if (Number.isFinite(bytes)) this.wasLimited = true;
     if (this.process !== undefined) this.process.disk.capacityBytes = bytes;
   }
 
@@ -380,7 +384,7 @@ export class Member {
 
   /** Whether a process ended because its disk was full; from now on there is room. */
   private makesRoom(error: unknown): boolean {
-    const isFull = Number.isFinite(this.capacityBytes) && isNoSpace(error);
+    const isFull = this.wasLimited && isNoSpace(error);
     if (isFull) this.setCapacity(Number.POSITIVE_INFINITY);
     return isFull;
   }

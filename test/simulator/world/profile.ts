@@ -4,6 +4,8 @@ import { type Fate } from './fate.js';
 /** What one run is made of: drawn per seed, so that every seed is another small world. */
 export interface Profile {
   readonly operations: number;
+  /** When clients stop although operations are left; the rest of a run is not bounded by it. */
+  readonly lastsMs: number;
   readonly kvClients: number;
   readonly leaseClients: number;
   readonly watchClients: number;
@@ -112,6 +114,7 @@ export function drawProfile(fate: Fate): Profile {
   const autoCompactionMs = draw.chance(0.15) ? draw.pick([300, 1_000, 3_000]) : 0;
   return {
     operations: draw.pick([120, 200, 200, 280]),
+    lastsMs: 3_600_000,
     kvClients: draw.between(1, 5),
     leaseClients: draw.between(0, 3),
     watchClients: draw.between(1, 4),
@@ -171,5 +174,10 @@ export function drawClusterProfile(fate: Fate, members: number): Profile {
   };
 }
 
-/** About 20 simulated seconds and 1,000 operations. */
-export const smallProfile: Partial<Profile> = { operations: 1_000, kvClients: 5, thinkMs: 95 };
+/** 20 simulated seconds of faults, and 1,000 operations unless nobody answers. What follows when nothing breaks any more is not in these. */
+export const smallProfile: Partial<Profile> = {
+  operations: 1_000,
+  lastsMs: 20_000,
+  kvClients: 10,
+  thinkMs: 30,
+};

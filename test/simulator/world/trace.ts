@@ -5,20 +5,25 @@ export class Trace {
   events = 0;
   private low = 0x811c9dc5;
   private high = 0x1b873593;
-  private readonly ring: string[] = [];
+  private readonly times = new Float64Array(kept);
+  private readonly texts: string[] = [];
+  private readonly time = new Float64Array(1);
+  private readonly timeWords = new Uint32Array(this.time.buffer);
 
   /** @param print Gets every line, when a whole trace is wanted. */
   constructor(private readonly print?: (line: string) => void) {}
 
   note(timeMs: number, text: string): void {
-    const line = `${timeMs.toFixed(3).padStart(12)} ms  ${text}`;
     this.events++;
-    for (let at = 0; at < line.length; at++) {
-      this.low = Math.imul(this.low ^ line.charCodeAt(at), 0x01000193);
-      this.high = Math.imul(this.high + line.charCodeAt(at), 0x5bd1e995) ^ (this.high >>> 15);
-    }
-    this.ring[this.events % kept] = line;
-    this.print?.(line);
+    this.time[0] = timeMs;
+    this.mix(this.timeWords[0]);
+    this.mix(this.timeWords[1]);
+    this.mix(text.length);
+    for (let at = 0; at < text.length; at++) this.mix(text.charCodeAt(at));
+    const place = this.events % kept;
+    this.times[place] = timeMs;
+    this.texts[place] = text;
+    this.print?.(lineOf(timeMs, text));
   }
 
   /** 64 bits in hex. Equal traces have equal hashes. */
@@ -29,8 +34,19 @@ export class Trace {
 
   /** The last lines, oldest first. */
   get last(): readonly string[] {
-    const start = this.events + 1;
-    const lines = Array.from({ length: kept }, (_, at) => this.ring[(start + at) % kept]);
-    return lines.filter((line) => line !== undefined);
+    const lines: string[] = [];
+    for (let event = Math.max(1, this.events - kept + 1); event <= this.events; event++) {
+      lines.push(lineOf(this.times[event % kept], this.texts[event % kept]));
+    }
+    return lines;
   }
+
+  private mix(word: number): void {
+    this.low = Math.imul(this.low ^ word, 0x01000193);
+    this.high = Math.imul(this.high + word, 0x5bd1e995) ^ (this.high >>> 15);
+  }
+}
+
+function lineOf(timeMs: number, text: string): string {
+  return `${timeMs.toFixed(3).padStart(12)} ms  ${text}`;
 }

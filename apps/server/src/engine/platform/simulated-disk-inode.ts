@@ -22,6 +22,11 @@ export class SimulatedInode {
   private cacheSize = 0;
   private durable = new Uint8Array(0);
   private durableSize = 0;
+  /** Others have the same bytes, copies of this file or its own other half: they are copied before they change. */
+  private isCacheShared = false;
+  private isDurableShared = false;
+  /** A sync failed, and the device may have anything behind its size. */
+  private hasFailed = false;
   /** Per sector that changed since the last sync: all contents it had, oldest first. Any of them may have reached the device. */
   private dirty = new Map<number, Uint8Array[]>();
   /** Sizes since the last sync, oldest first. */
@@ -41,14 +46,14 @@ export class SimulatedInode {
 
   write(offset: number, bytes: Uint8Array): void {
     const end = offset + bytes.length;
-    this.cache = grown(this.cache, end);
+    this.ownCache(end);
     this.cache.set(bytes, offset);
     if (end > this.cacheSize) this.resize(end);
     this.touch(offset, end);
   }
 
   truncate(size: number): void {
-    this.cache = grown(this.cache, size);
+    this.ownCache(size);
     const before = this.cacheSize;
     this.cache.fill(0, size, Math.max(size, before));
     this.resize(size);
@@ -57,6 +62,8 @@ export class SimulatedInode {
 
   /** The next byte of a read at `offset` is damaged, at rest. */
   flipBit(offset: number, bit: number): void {
+    this.ownCache(0);
+    this.ownDurable(0);
     for (const bytes of [this.cache, this.durable]) {
       if (offset < bytes.length) bytes[offset] = bytes[offset]! ^ (1 << bit);
     }
@@ -76,11 +83,13 @@ export class SimulatedInode {
     this.settle((versions) => choose(versions.length + 1));
     this.durableSize = [this.durableSize, ...this.sizes][choose(this.sizes.length + 1)]!;
     this.sizes = [];
+    this.hasFailed = true;
   }
 
   /** What is left after a power loss. `random` makes the garbage. */
   crash(choose: CrashChoice, random: Random | undefined): SimulatedInode {
     const survivor = this.clone();
+    const isClean = this.dirty.size === 0 && this.sizes.length === 0 && !this.hasFailed;
     survivor.settle((versions, sector) => {
       const isBlank = this.isBlank(sector);
       const mayBeGarbage = random !== undefined && isBlank;
@@ -93,20 +102,26 @@ export class SimulatedInode {
     });
     const size = [this.durableSize, ...this.sizes][choose(this.sizes.length + 1)]!;
     survivor.sizes = [];
-    survivor.durable = grown(survivor.durable, size);
-    survivor.durable.fill(0, size);
-    survivor.durableSize = size;
-    survivor.cache = survivor.durable.slice();
+    if (!isClean || size > survivor.durable.length) {
+      survivor.ownDurable(size);
+      survivor.durable.fill(0, size);
+      survivor.durableSize = size;
+    }
+    survivor.hasFailed = false;
+    survivor.cache = survivor.durable;
     survivor.cacheSize = size;
+    survivor.isCacheShared = survivor.isDurableShared = true;
     return survivor;
   }
 
   clone(): SimulatedInode {
     const copy = new SimulatedInode();
-    copy.cache = this.cache.slice();
+    this.isCacheShared = this.isDurableShared = copy.isCacheShared = copy.isDurableShared = true;
+    copy.cache = this.cache;
     copy.cacheSize = this.cacheSize;
-    copy.durable = this.durable.slice();
+    copy.durable = this.durable;
     copy.durableSize = this.durableSize;
+    copy.hasFailed = this.hasFailed;
     for (const [sector, versions] of this.dirty) copy.dirty.set(sector, [...versions]);
     copy.sizes = [...this.sizes];
     return copy;
@@ -118,7 +133,7 @@ export class SimulatedInode {
       const choice = choose(versions, sector);
       if (choice === 0) continue;
       const end = (sector + 1) * sectorBytes;
-      this.durable = grown(this.durable, end);
+      this.ownDurable(end);
       this.durable.set(versions[choice - 1]!, sector * sectorBytes);
     }
     this.dirty.clear();
@@ -126,9 +141,18 @@ export class SimulatedInode {
 
   /** A sector that holds nothing durable may come back as anything when the power fails while it is written. */
   private isBlank(sector: number): boolean {
-    const end = Math.min((sector + 1) * sectorBytes, this.durable.length);
-    for (let at = sector * sectorBytes; at < end; at++) if (this.durable[at] !== 0) return false;
-    return true;
+    return isZero(this.durable.subarray(sector * sectorBytes, (sector + 1) * sectorBytes));
+  }
+
+  /** From here on the cache may be changed, up to `size`. */
+  private ownCache(size: number): void {
+    this.cache = writable(this.cache, size, this.isCacheShared);
+    this.isCacheShared = false;
+  }
+
+  private ownDurable(size: number): void {
+    this.durable = writable(this.durable, size, this.isDurableShared);
+    this.isDurableShared = false;
   }
 
   private resize(size: number): void {
@@ -138,7 +162,7 @@ export class SimulatedInode {
 
   private touch(from: number, to: number): void {
     if (from === to) return;
-    this.cache = grown(this.cache, Math.ceil(to / sectorBytes) * sectorBytes);
+    this.ownCache(Math.ceil(to / sectorBytes) * sectorBytes);
     const last = Math.floor((to - 1) / sectorBytes);
     for (let sector = Math.floor(from / sectorBytes); sector <= last; sector++) {
       const content = this.cache.subarray(sector * sectorBytes, (sector + 1) * sectorBytes);
@@ -150,16 +174,17 @@ export class SimulatedInode {
   }
 }
 
-function grown(bytes: Uint8Array<ArrayBuffer>, size: number): Uint8Array<ArrayBuffer> {
-  if (size <= bytes.length) return bytes;
+function writable(bytes: Uint8Array<ArrayBuffer>, size: number, isShared: boolean): Uint8Array<ArrayBuffer> {
+  if (size <= bytes.length) return isShared ? bytes.slice() : bytes;
   const larger = new Uint8Array(Math.max(size, bytes.length * 2));
   larger.set(bytes);
   return larger;
 }
 
 function isZero(bytes: Uint8Array): boolean {
-  for (let i = 0; i < bytes.length; i++) if (bytes[i] !== 0) return false;
-  return true;
+  return (
+    Buffer.compare(bytes, bytes.length === sectorBytes ? zeroSector : new Uint8Array(bytes.length)) === 0
+  );
 }
 
 function garbage(random: Random): Uint8Array {

@@ -138,7 +138,9 @@ export class SimulatedDisk implements Disk {
 
   /** Bytes that files may still grow. */
   get freeBytes(): number {
-    return this.capacityBytes - this.model.usedBytes;
+    const { capacityBytes } = this;
+    // Used bytes are summed over all files: not with every write when nobody asked for a limit.
+    return Number.isFinite(capacityBytes) ? capacityBytes - this.model.usedBytes : capacityBytes;
   }
 
   choose(options: number): number {
