@@ -156,6 +156,21 @@ const bans = [
     instead: 'the runtime port',
     except: /$^/,
   },
+  {
+    where: (path: string) => path.startsWith('libs/config-model/src/'),
+    banned: [
+      'Buffer',
+      'process',
+      'Date',
+      'performance',
+      'Math.random',
+      'setTimeout',
+      'setImmediate',
+      'crypto',
+    ],
+    instead: 'what browsers have too, and nothing that is not a function of its arguments',
+    except: /$^/,
+  },
 ];
 
 describe('bans', () => {

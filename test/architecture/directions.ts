@@ -100,10 +100,11 @@ export const directions: readonly Direction[] = [
   },
   { folder: 'libs/protocol/src', mayImport: [], packages: ['@conclave/grpc/status', '@bufbuild/protobuf'] },
   { folder: 'libs/grpc/src', mayImport: [], packages: ['node:'] },
+  { folder: 'libs/config-model/src', mayImport: [], packages: ['yaml'] },
   {
     folder: 'libs/client/src',
     mayImport: [],
-    packages: [protocol, '@conclave/grpc', 'rxjs', '@nestjs/', 'node:'],
+    packages: [protocol, '@conclave/grpc', '@conclave/config-model', 'rxjs', '@nestjs/', 'node:'],
   },
 ];
 

@@ -5,17 +5,23 @@ import { type ConcurrencyContext } from './concurrency/context.js';
 import { LocalQueues } from './concurrency/local-queue.js';
 import { Elections, Locks } from './concurrency/locks.js';
 import { SessionPool } from './concurrency/session-pool.js';
+import { type ConfigOptions } from './config/config-options.js';
+import { Configs } from './config/configs.js';
 import { Connection } from './connection/connection.js';
 import { type ConnectionState } from './connection/connection-state.js';
 import { type Duration, durationMs } from './duration.js';
 import { ClosedError, InvalidArgumentError } from './errors.js';
 import { grpcTransport } from './grpc-transport.js';
+import { type ClientWarning, type Host, nodeHost } from './host.js';
 import { KeyNamespace } from './key-range.js';
 import { type KvStore } from './kv-store.js';
 import { Kv } from './kv/kv.js';
 import { Leases } from './lease/leases.js';
 import { RemoteKvStore } from './remote-kv-store.js';
 import { type Clock, nodeRuntime, type Runtime } from './runtime.js';
+import { Schedules } from './services/schedules.js';
+import { Services } from './services/services.js';
+import { Topics } from './services/topics.js';
 import { type TlsOptions, type TransportFactory } from './transport.js';
 import { Watches } from './watch/watches.js';
 
@@ -48,6 +54,10 @@ export interface ClientOptions {
   readonly clock?: Clock;
   /** A number in [0, 1), for jitter; default Math.random. */
   readonly random?: () => number;
+  /** Told what the application should know, such as a blocked event loop. Default: a warning of the process. */
+  readonly onWarning?: (warning: ClientWarning) => void;
+  /** Whose configuration `config` reads; without it only plain keys. */
+  readonly config?: ConfigOptions;
   /** Default: the transport of @conclave/grpc. */
   readonly transport?: TransportFactory;
 }
@@ -64,6 +74,10 @@ export interface ConclaveClient extends AsyncDisposable {
   readonly leases: Leases;
   readonly locks: Locks;
   readonly elections: Elections;
+  readonly services: Services;
+  readonly topics: Topics;
+  readonly schedules: Schedules;
+  readonly config: Configs;
   /** Replays the newest; completes after `closed`. */
   readonly connection$: Observable<ConnectionState>;
   /** The port below everything else. */
@@ -108,7 +122,8 @@ export function createClient(options: ClientOptions): ConclaveClient {
     },
     close: () => connection.close(),
   };
-  return new StoreClient(store, runtime, backoff, options.keyPrefix ?? '', network);
+  const host: Host = { ...nodeHost, warn: options.onWarning ?? nodeHost.warn };
+  return new StoreClient(store, runtime, backoff, options.keyPrefix ?? '', network, host, options.config);
 }
 
 const metadata = { 'client-api-version': '3.6' } as const;
@@ -141,6 +156,10 @@ export class StoreClient implements ConclaveClient {
   readonly leases: Leases;
   readonly locks: Locks;
   readonly elections: Elections;
+  readonly services: Services;
+  readonly topics: Topics;
+  readonly schedules: Schedules;
+  readonly config: Configs;
   readonly connection$: Observable<ConnectionState>;
   private readonly closing = new AbortController();
   private readonly context: ConcurrencyContext;
@@ -152,12 +171,14 @@ export class StoreClient implements ConclaveClient {
     backoff: BackoffOptions,
     keyPrefix: string,
     private readonly network: ClientNetwork,
+    host: Host = nodeHost,
+    config?: ConfigOptions,
   ) {
     const names = new KeyNamespace(keyPrefix);
     const absolute = new KeyNamespace('');
     this.kv = new Kv(store, names);
     this.watch = new Watches(store, names, runtime, backoff);
-    this.leases = new Leases(store, names, runtime.clock);
+    this.leases = new Leases(store, names, runtime.clock, host);
     this.connection$ = network.connection$;
     this.context = {
       kv: new Kv(store, absolute),
@@ -167,6 +188,8 @@ export class StoreClient implements ConclaveClient {
       keyPrefix,
       clock: runtime.clock,
       newBackoff: () => new Backoff(backoff, runtime.random),
+      random: runtime.random,
+      host,
       sessions: new SessionPool(this.leases),
       queues: new LocalQueues(),
       closing: this.closing.signal,
@@ -174,6 +197,16 @@ export class StoreClient implements ConclaveClient {
     };
     this.locks = new Locks(this.context);
     this.elections = new Elections(this.context);
+    const { kv, watches, clock, newBackoff, leases } = this.context;
+    const { random } = runtime;
+    this.config = new Configs(
+      { store, kv, watches, prefixedWatches: this.watch, leases, clock, random, newBackoff, warn: host.warn },
+      config,
+    );
+    const prefixed = { ...this.context, kv: this.kv, watches: this.watch };
+    this.services = new Services(prefixed);
+    this.topics = new Topics(prefixed);
+    this.schedules = new Schedules(prefixed);
   }
 
   ready(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
@@ -196,7 +229,7 @@ export class StoreClient implements ConclaveClient {
   }
 
   private async giveBack(): Promise<void> {
-    await Promise.allSettled([...this.context.open].map((item) => item.close()));
+    await Promise.allSettled([...[...this.context.open].map((item) => item.close()), this.config.close()]);
     await this.context.sessions.close();
     await this.leases.close();
   }

@@ -17,10 +17,13 @@ export type ErrorCode =
   | 'lease-expired'
   | 'lock-lost'
   | 'lock-timeout'
+  | 'deadlock'
   | 'not-held'
   | 'leadership-lost'
   | 'not-leader'
   | 'fenced-off'
+  | 'config-invalid'
+  | 'config-unavailable'
   | 'server';
 
 /** Why a lease, a lock or a leadership ended without being given back. */
@@ -183,6 +186,13 @@ export class LockTimeoutError extends ConclaveError {
   }
 }
 
+/** What is asked for is held by the very chain of calls that asks, so the wait could never end. */
+export class DeadlockError extends ConclaveError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('deadlock', message, false, details);
+  }
+}
+
 /** The handle was released or resigned before. */
 export class NotHeldError extends ConclaveError {
   constructor(message: string, details?: ErrorDetails) {
@@ -190,9 +200,39 @@ export class NotHeldError extends ConclaveError {
   }
 }
 
-/** A guarded transaction was refused by the store: the key of the holder no longer exists with the holder's token. */
+/**
+ * A guarded write was refused: by the store, because the key of the holder no longer exists with the holder's token, or by a
+ * fencing gate, because it has let through a higher token or belongs to another store.
+ */
 export class FencedOffError extends ConclaveError {
   constructor(message: string, details?: ErrorDetails) {
     super('fenced-off', message, false, details);
+  }
+}
+
+/** A configuration was found and refused: it cannot be read, or the class does not accept it. */
+export class ConfigInvalidError extends ConclaveError {
+  constructor(
+    /** The namespace, or the key. */
+    readonly key: string,
+    /** The revision that put it in force; 0n when it does not come from the store. */
+    readonly revision: bigint,
+    /** What is wrong with it, one sentence each. */
+    readonly violations: readonly string[],
+    details?: ErrorDetails,
+  ) {
+    super(
+      'config-invalid',
+      `the configuration '${key}' is refused: ${violations.join('; ')}`,
+      false,
+      details,
+    );
+  }
+}
+
+/** No configuration could be had in time: the store was not reached, and there is nothing to start with instead. */
+export class ConfigUnavailableError extends ConclaveError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('config-unavailable', message, true, details);
   }
 }

@@ -1,4 +1,13 @@
 export { type BackoffOptions } from './backoff.js';
+export { type CacheFiles } from './cache/cache-files.js';
+export {
+  type CachedEntry,
+  type CachedState,
+  type CacheStore,
+  type PinnedState,
+} from './cache/cache-store.js';
+export { fileCache, type FileCacheOptions } from './cache/file-cache.js';
+export { type ConfigWarning, type ConfigWarningCode, type OnConfigWarning } from './cache/warning.js';
 export {
   type ClientNetwork,
   type ClientOptions,
@@ -14,21 +23,56 @@ export {
   type Election,
   type ElectionOptions,
   type LeaderInfo,
+  type ResumeOptions,
 } from './concurrency/election.js';
-export { type FencingToken, type Held, type Validity } from './concurrency/held.js';
-export { type Leadership } from './concurrency/leadership.js';
+export { type Fence, type FencingToken } from './concurrency/fence.js';
+export { type FencingGate, memoryFencingGate } from './concurrency/fencing-gate.js';
+export { type Held, type Validity } from './concurrency/held.js';
+export { type RunAsLeaderOptions } from './concurrency/leader-task.js';
+export { type Leadership, type LeadershipRecord, type ResignOptions } from './concurrency/leadership.js';
+export { type Waiter } from './concurrency/lock-queue.js';
 export { type Elections, type Locks, type SessionOptions } from './concurrency/locks.js';
 export {
+  currentLock,
   type DistributedMutex,
   type LockHandle,
   type LockOptions,
   type RunOptions,
 } from './concurrency/mutex.js';
+export { type ElectionState, type ParticipateOptions } from './concurrency/participation.js';
+export { type QueueReading } from './concurrency/queue-entries.js';
+export { type ReadHandle, type ReadLock, type ReadWriteLock } from './concurrency/rwlock.js';
 export { type Session } from './concurrency/session.js';
+export {
+  fencingTableSql,
+  sqlFencingGate,
+  type SqlDialect,
+  type SqlFencingGateOptions,
+  type SqlTransaction,
+} from './concurrency/sql-fencing-gate.js';
+export {
+  configClass,
+  type ConfigClassDefinition,
+  type ConfigClassOptions,
+  type ConfigClassRef,
+  type ConfigPropertyOptions,
+  type ConfigValidation,
+} from './config/config-class.js';
+export { type ConfigIdentity, type ConfigOptions, type StartMode } from './config/config-options.js';
+export { type ConfigChange, type ConfigRef } from './config/config-ref.js';
+export { type Configs } from './config/configs.js';
+export {
+  type ConfigFreshness,
+  type ConfigSource,
+  type DocumentView,
+  type NamespaceStatus,
+  type ValueOrigin,
+} from './config/document-view.js';
 export { type ConnectionState } from './connection/connection-state.js';
 export { type Duration } from './duration.js';
 export * from './errors.js';
 export { grpcTransport, grpcTransportOver } from './grpc-transport.js';
+export { type ClientWarning } from './host.js';
 export { type Key, type RangeSelection, type Value } from './key-range.js';
 export { type Entry, type LeaseId, type Revision } from './kv/entry.js';
 export { type DeleteResult, type Kv, type PutResult, type RangeResult } from './kv/kv.js';
@@ -53,6 +97,12 @@ export {
 export { type Lease, type LeaseState } from './lease/lease.js';
 export { type LeaseInfo, type LeaseOptions, type Leases } from './lease/leases.js';
 export { type Clock, nodeRuntime, type Runtime, type Timer } from './runtime.js';
+export { type ServiceInstance } from './services/instance.js';
+export { type Cursor, type Message } from './services/message.js';
+export { type RegisterOptions, type Registration, type RegistrationState } from './services/registration.js';
+export { type OnceOptions, type Schedules } from './services/schedules.js';
+export { type Services } from './services/services.js';
+export { type PublishOptions, type SubscribeOptions, type Topics } from './services/topics.js';
 export {
   type Metadata,
   type StreamOptions,

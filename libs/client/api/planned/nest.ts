@@ -1,14 +1,18 @@
 import type { CanActivate, DynamicModule, Type } from '@nestjs/common';
-import type { ClientOptions, ConclaveClient, Duration, LockHandle, LossReason } from '../../src/index.js';
 import type {
+  ClientOptions,
+  ConclaveClient,
   ConfigChange,
   ConfigClassOptions,
   ConfigClassRef,
-  ConfigKeyOptions,
   ConfigOptions,
-} from './config.js';
+  ConfigPropertyOptions,
+  Duration,
+  LockHandle,
+  LossReason,
+} from '../../src/index.js';
 
-export interface ConclaveModuleOptions extends ClientOptions, Partial<ConfigOptions> {
+export interface ConclaveModuleOptions extends Omit<ClientOptions, 'config'>, Partial<ConfigOptions> {
   /** Of this connection; default `default`. */
   readonly name?: string;
   readonly isGlobal?: boolean;
@@ -54,7 +58,7 @@ export declare function getElectionToken(election: string, name?: string): symbo
 export declare function getConfigToken(configClass: ConfigClassRef<object>, name?: string): symbol;
 
 export declare function ConfigClass(options: ConfigClassOptions): ClassDecorator;
-export declare function ConfigKey(path: string, options?: ConfigKeyOptions): PropertyDecorator;
+export declare function ConfigKey(path: string, options?: ConfigPropertyOptions): PropertyDecorator;
 /** Redacted in logs, health and reports; encrypted in the cache or left out of it. */
 export declare function Secret(): PropertyDecorator;
 

@@ -1,9 +1,10 @@
-import { pause, settledWithin } from '../cancellation.js';
+import { pause, settledWithin, throwIfCancelled } from '../cancellation.js';
 import { type Duration, durationMs } from '../duration.js';
-import { isConclaveError, LeaseExpiredError, LockTimeoutError } from '../errors.js';
+import { DeadlockError, isConclaveError, LeaseExpiredError, LockTimeoutError } from '../errors.js';
 import { type Value } from '../key-range.js';
-import { Claim } from './claim.js';
+import { Claim, StandBack } from './claim.js';
 import { type ConcurrencyContext } from './context.js';
+import { holdsAlready } from './held-chain.js';
 import { type Place } from './local-queue.js';
 import { type Session } from './session.js';
 
@@ -11,7 +12,10 @@ export interface AcquireOptions {
   /** How long to wait; default `'forever'`. 0: only if it is free now. */
   readonly wait?: Duration | 'forever';
   readonly signal?: AbortSignal;
-  /** Told how many stand before, in the store's queue, whenever that may have changed. */
+  /**
+   * Told how many stand before, when queued and whenever that changes: first in this process, for those that share a key,
+   * then in the store. It costs a watch on the whole queue; without it only the predecessor is watched.
+   */
   readonly onQueued?: (ahead: number) => void;
 }
 
@@ -19,7 +23,17 @@ export interface AcquireOptions {
 export interface Target {
   readonly what: string;
   readonly prefix: string;
+  /** The prefix of those who must have left before; the same, except for readers. */
+  readonly blockers: string;
   readonly value: Value;
+  /** The owner's key. A new one for each claim when `concurrent`, otherwise always the same one for a session. */
+  readonly keyFor: (session: Session) => string;
+  /** True: several claims of one session may stand in the queue. False: they wait for each other in this process. */
+  readonly concurrent: boolean;
+  readonly cession?: string;
+  /** The prefix of readers' keys, for a queue that has some. */
+  readonly readers?: string;
+  readonly reentry: 'refuse' | 'wait';
   readonly ttlMs: number;
   readonly marginMs: number;
   /** The caller's own session; otherwise the client's shared one for this TTL. */
@@ -34,6 +48,9 @@ export interface Acquired {
 
 /** A caller that gives up is let go after so many milliseconds, even if its key is not deleted yet. */
 const cleanUpGraceMs = 1_000;
+
+/** The place of those who need none. */
+const free: Place = { leave: () => undefined };
 
 /** One attempt to acquire, from the local queue to the ownership. */
 export class Acquisition {
@@ -58,8 +75,9 @@ export class Acquisition {
       if (acquired !== null) return acquired;
       throw new LockTimeoutError(`${this.target.what} is taken`);
     }
+    this.refuseDeadlock(undefined);
     return this.within(options, async () => {
-      const place = await this.context.queues.enter(this.queueName(), this.stop.signal);
+      const place = await this.enter(options.onQueued);
       return this.contendUntilOwner(place, options);
     });
   }
@@ -67,7 +85,7 @@ export class Acquisition {
   /** Null when somebody else holds it or waits for it. */
   async tryAcquire(options: Omit<AcquireOptions, 'wait'>): Promise<Acquired | null> {
     return this.within({ ...options, wait: 'forever' }, async () => {
-      const place = this.context.queues.tryEnter(this.queueName());
+      const place = this.target.concurrent ? free : this.context.queues.tryEnter(this.queueName());
       if (place === undefined) return null;
       return this.contend(place, (claim) => claim.enqueueIfFree(this.stop.signal));
     });
@@ -101,18 +119,35 @@ export class Acquisition {
     for (;;) {
       try {
         const acquired = await this.contend(place, async (claim) => {
-          const isOwner = await claim.enqueue(this.stop.signal);
-          if (!isOwner) await claim.waitForTurn(this.stop.signal, options.onQueued);
+          if (await claim.enqueue(this.stop.signal)) return true;
+          this.refuseDeadlock(claim.clusterId);
+          await claim.waitForTurn(this.stop.signal, options.onQueued);
           return true;
         });
         if (acquired !== null) return acquired;
       } catch (error) {
-        if (!this.canBeginAgain(error)) throw error;
+        if (!(error instanceof StandBack) && !this.canBeginAgain(error)) throw error;
       }
       // The place in the local queue was left with the failed claim; it is taken again after the pause.
       await pause(this.context.clock, backoff.next(), this.stop.signal);
-      place = await this.context.queues.enter(this.queueName(), this.stop.signal);
+      place = await this.enter(options.onQueued);
     }
+  }
+
+  private async enter(onQueued: AcquireOptions['onQueued']): Promise<Place> {
+    const { signal } = this.stop;
+    throwIfCancelled(signal);
+    return this.target.concurrent ? free : this.context.queues.enter(this.queueName(), signal, onQueued);
+  }
+
+  /** Without a cluster only what this very client holds can be told to be the same. */
+  private refuseDeadlock(clusterId: bigint | undefined): void {
+    const { prefix, reentry, what } = this.target;
+    if (reentry === 'wait' || !holdsAlready(this.context, prefix, clusterId)) return;
+    throw new DeadlockError(
+      `${what} is held by the chain of calls that asks for it, so the wait would never end: ` +
+        `pass the handle on (currentLock() finds it), or give reentry: 'wait' if somebody else releases it`,
+    );
   }
 
   /** True for a shared session that was lost, which is replaced, and while no member can be reached. */
@@ -123,13 +158,14 @@ export class Acquisition {
 
   /** One claim. Whatever goes wrong, its key is withdrawn and its places are given back. */
   private async contend(place: Place, take: (claim: Claim) => Promise<boolean>): Promise<Acquired | null> {
-    const { session: own, prefix, value } = this.target;
+    const { session: own, prefix, blockers, value, cession } = this.target;
     let claim: Claim;
     try {
       const session =
         own ?? (await this.context.sessions.get(this.target.ttlMs, this.target.marginMs, this.stop.signal));
       session.use();
-      claim = new Claim(this.context, session, prefix, value);
+      const key = this.target.keyFor(session);
+      claim = new Claim(this.context, session, { prefix, blockers, key, value, cession });
     } catch (error) {
       place.leave();
       throw error;

@@ -1,8 +1,9 @@
 import { type Backoff } from '../backoff.js';
+import { type Host } from '../host.js';
 import { type Kv } from '../kv/kv.js';
 import { type TxnBuilder } from '../kv/txn.js';
 import { type Leases } from '../lease/leases.js';
-import { type Clock } from '../runtime.js';
+import { type Clock, type Runtime } from '../runtime.js';
 import { type Watches } from '../watch/watches.js';
 import { type LocalQueues } from './local-queue.js';
 import { type SessionPool } from './session-pool.js';
@@ -18,6 +19,8 @@ export interface ConcurrencyContext {
   readonly keyPrefix: string;
   readonly clock: Clock;
   readonly newBackoff: () => Backoff;
+  readonly random: Runtime['random'];
+  readonly host: Host;
   readonly sessions: SessionPool;
   readonly queues: LocalQueues;
   /** Aborts with a ClosedError when the client closes. */

@@ -2,15 +2,14 @@ import { type Observable, ReplaySubject, type Subscription } from 'rxjs';
 import { type Duration, durationMs } from '../duration.js';
 import { type ConclaveError, FencedOffError, type LossReason, NotHeldError } from '../errors.js';
 import { type CallOptions } from '../kv-store.js';
-import { type LeaseId } from '../kv/entry.js';
+import { type LeaseId, type Revision } from '../kv/entry.js';
 import { compare, op } from '../kv/operations.js';
 import { type TxnBuilder, type TxnResult } from '../kv/txn.js';
 import { type WatchSignal } from '../watch/resuming-watch.js';
 import { type Claim } from './claim.js';
 import { type ConcurrencyContext } from './context.js';
-
-/** The create revision of the owner's key: of two owners of one name, the later one has the higher token. */
-export type FencingToken = bigint & { readonly __brand?: 'FencingToken' };
+import { type Fence, type FencingToken } from './fence.js';
+import { type HeldLink, runHolding } from './held-chain.js';
 
 /** `deadline`: milliseconds on the client's monotonic clock; nothing must be believed from then on. */
 export type Validity =
@@ -20,6 +19,7 @@ export type Validity =
 
 /** The words in which a kind of holding speaks of itself. */
 export interface HeldKind {
+  readonly type: HeldLink['type'];
   readonly what: string;
   readonly name: string;
   lost(message: string, reason: LossReason): ConclaveError;
@@ -82,6 +82,26 @@ export abstract class Held implements AsyncDisposable {
     return this.claim.key;
   }
 
+  /** The revision at which the store said that it owns. */
+  get acquiredAt(): Revision {
+    return this.claim.confirmedAt;
+  }
+
+  /** Token and store, for the gate of a protected resource. */
+  fence(): Fence {
+    return { clusterId: this.claim.clusterId, token: this.token };
+  }
+
+  /**
+   * Runs the function as one that holds this: `currentLock` finds it in all that the function calls, and asking for the same
+   * again from there is refused as a deadlock.
+   */
+  runWithin<T>(fn: () => T): T {
+    const { prefix, clusterId } = this.claim;
+    const { type, name } = this.kind;
+    return runHolding({ type, name, prefix, clusterId, owner: this.context, held: this }, fn);
+  }
+
   get leaseId(): LeaseId {
     return this.claim.session.leaseId;
   }
@@ -131,7 +151,8 @@ export abstract class Held implements AsyncDisposable {
     const outer = await this.context.kv.txn().if(this.isMine()).do(op.txn(inner)).commit(options);
     const [result] = outer.results;
     if (outer.succeeded && result?.kind === 'txn') {
-      return { succeeded: result.succeeded, revision: outer.revision, results: result.results };
+      const { revision, clusterId } = outer;
+      return { succeeded: result.succeeded, revision, clusterId, results: result.results };
     }
     this.lose('key-deleted');
     throw new FencedOffError(

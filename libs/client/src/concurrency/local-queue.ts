@@ -7,6 +7,8 @@ export interface Place {
 
 interface Waiter {
   enter(): void;
+  /** So many stand before now. */
+  moved(ahead: number): void;
 }
 
 /**
@@ -26,8 +28,12 @@ export class LocalQueues {
     return this.place(name);
   }
 
-  /** The place, when all who came before have left. @throws CancelledError (rejects) when the signal aborts first. */
-  enter(name: string, signal: AbortSignal): Promise<Place> {
+  /**
+   * The place, when all who came before have left. `onQueued` is told how many these are, now and on each change.
+   *
+   * @throws CancelledError (rejects) when the signal aborts first.
+   */
+  enter(name: string, signal: AbortSignal, onQueued?: (ahead: number) => void): Promise<Place> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(cancellationOf(signal));
       const place = this.tryEnter(name);
@@ -37,22 +43,37 @@ export class LocalQueues {
           signal.removeEventListener('abort', onAbort);
           resolve(this.place(name));
         },
+        moved: (ahead) => {
+          // It runs inside somebody else's leaving: what it throws is its own waiter's matter.
+          try {
+            onQueued?.(ahead);
+          } catch (error) {
+            giveUp(error);
+          }
+        },
       };
-      const onAbort = (): void => {
+      const giveUp = (error: unknown): void => {
+        signal.removeEventListener('abort', onAbort);
         const queue = this.waiting.get(name);
         const at = queue?.indexOf(waiter) ?? -1;
-        if (at >= 0) queue?.splice(at, 1);
-        reject(cancellationOf(signal));
+        if (at >= 0) {
+          queue?.splice(at, 1);
+          this.tellFrom(name, at);
+        }
+        reject(asError(error));
       };
+      const onAbort = (): void => giveUp(cancellationOf(signal));
       signal.addEventListener('abort', onAbort, { once: true });
-      this.waiting.get(name)?.push(waiter);
+      const queue = this.waiting.get(name) ?? [];
+      queue.push(waiter);
+      waiter.moved(queue.length);
     });
   }
 
-  /** How many wait behind the one who is in. */
-  ahead(name: string): number {
-    const queue = this.waiting.get(name);
-    return queue === undefined ? 0 : queue.length + 1;
+  /** Those from this position on have moved up. */
+  private tellFrom(name: string, position: number): void {
+    const queue = this.waiting.get(name) ?? [];
+    for (const [at, waiter] of [...queue].entries()) if (at >= position) waiter.moved(at + 1);
   }
 
   private place(name: string): Place {
@@ -62,9 +83,14 @@ export class LocalQueues {
         if (left) return;
         left = true;
         const next = this.waiting.get(name)?.shift();
-        if (next === undefined) this.waiting.delete(name);
-        else next.enter();
+        if (next === undefined) return void this.waiting.delete(name);
+        next.enter();
+        this.tellFrom(name, 0);
       },
     };
   }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error), { cause: error });
 }

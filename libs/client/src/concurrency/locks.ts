@@ -3,17 +3,38 @@ import { leaseTimes } from '../lease/leases.js';
 import { type Target } from './acquisition.js';
 import { type ConcurrencyContext } from './context.js';
 import { Election, type ElectionOptions } from './election.js';
-import { queuePrefix } from './lock-names.js';
+import { type QueueKind, queuePrefix } from './lock-names.js';
 import { DistributedMutex, type LockOptions } from './mutex.js';
+import { ReadWriteLock } from './rwlock.js';
 import { Session } from './session.js';
 
 /** Locks by name. */
 export class Locks {
+  /** Tells the read-write claims of one session apart; each has a key of its own. */
+  private claims = 0;
+
   constructor(private readonly context: ConcurrencyContext) {}
 
   /** Asks the store nothing yet. @throws InvalidArgumentError for an empty name or impossible times. */
   mutex(name: string, options: LockOptions = {}): DistributedMutex {
     return new DistributedMutex(this.context, name, target(this.context, 'locks', name, options));
+  }
+
+  /**
+   * A lock of many readers or one writer. Its queue is its own: the mutex of the same name is another lock.
+   *
+   * @throws InvalidArgumentError for an empty name or impossible times.
+   */
+  rwlock(name: string, options: LockOptions = {}): ReadWriteLock {
+    const base = target(this.context, 'rwlocks', name, options);
+    const readers = `${base.prefix}read/`;
+    const keysIn = (folder: string) => (session: Session) => {
+      this.claims += 1;
+      return `${folder}${session.leaseId.toString(16)}-${this.claims}`;
+    };
+    const write = { ...base, readers, concurrent: true, keyFor: keysIn(`${base.prefix}write/`) };
+    const read = { ...write, blockers: `${base.prefix}write/`, keyFor: keysIn(readers) };
+    return new ReadWriteLock(this.context, name, { read, write });
   }
 
   /** A session of the caller's own: locks bound to it are lost together, and released together by closing it. */
@@ -34,20 +55,28 @@ export class Elections {
 
   /** Asks the store nothing yet. @throws InvalidArgumentError for an empty name or impossible times. */
   election(name: string, options: ElectionOptions = {}): Election {
-    return new Election(this.context, name, target(this.context, 'elections', name, options));
+    const queue = target(this.context, 'elections', name, options);
+    // Beside the queue, since every key below its prefix is a candidate.
+    return new Election(this.context, name, { ...queue, cession: `${queue.prefix.slice(0, -1)}.ceded` });
   }
 }
 
-function target(
-  context: ConcurrencyContext,
-  kind: 'locks' | 'elections',
-  name: string,
-  options: LockOptions,
-): Target {
+const words: Readonly<Record<QueueKind, string>> = {
+  locks: 'lock',
+  rwlocks: 'read-write lock',
+  elections: 'election',
+};
+
+function target(context: ConcurrencyContext, kind: QueueKind, name: string, options: LockOptions): Target {
+  const prefix = queuePrefix(kind, name, context.keyPrefix, options.raw ?? false);
   return {
-    what: `${kind === 'locks' ? 'lock' : 'election'} '${name}'`,
-    prefix: queuePrefix(kind, name, context.keyPrefix, options.raw ?? false),
-    value: options.value ?? '',
+    what: `${words[kind]} '${name}'`,
+    prefix,
+    blockers: prefix,
+    keyFor: (session) => prefix + session.leaseId.toString(16),
+    concurrent: false,
+    reentry: options.reentry ?? 'refuse',
+    value: options.value ?? context.host.identity,
     ...leaseTimes(options),
     session: options.session,
   };

@@ -113,4 +113,47 @@ describe('mutex: belief and time', () => {
     await world.clock.settle();
     expect(waiting.value?.isHeld()).toBe(true);
   });
+
+  it('P10 waits for the deletion of the key and for no time: a new leader of the store may renew every lease', async () => {
+    const world = new FakeWorld();
+    // A holder that is gone: nobody renews its lease, except for the new leader of the store, once and fully.
+    const { ID: lease } = await world.store.leaseGrant({ TTL: 9n, ID: 0n });
+    world.store.putKey(`locks/m/${lease.toString(16)}`, '', lease);
+    const waiting = outcomeOf(world.client().locks.mutex('m').acquire());
+    await world.clock.advance(8_500);
+    world.store.renew(lease);
+    await world.clock.advance(8_999);
+    expect(waiting.settled).toBe(false);
+    await world.clock.advance(1);
+    expect(waiting.value?.isHeld()).toBe(true);
+  });
+
+  it('P17 runs nothing while the store cannot be reached: it fails closed', async () => {
+    const world = new FakeWorld();
+    const client = world.client();
+    let ran = false;
+    const fn = (): Promise<void> => {
+      ran = true;
+      return Promise.resolve();
+    };
+    world.store.partition();
+    const run = outcomeOf(client.locks.mutex('m').run(fn, { wait: '20s' }));
+    const tried = outcomeOf(client.locks.mutex('n').tryAcquire());
+    await world.clock.advance(20_000);
+    expect(run.error).toMatchObject({ code: 'lock-timeout' });
+    expect(tried.error).toMatchObject({ code: 'timeout' });
+    expect(ran).toBe(false);
+  });
+
+  it('P18 stands in the queue with a key of its own lease, made of keys and leases and nothing else', async () => {
+    const world = new FakeWorld();
+    const client = world.client();
+    const handle = await client.locks.mutex('m').acquire();
+    const leadership = await client.elections.election('e').campaign();
+    for (const held of [handle, leadership]) {
+      expect((await client.kv.get(held.key))?.lease).toBe(held.leaseId);
+      expect(world.store.liveLeases).toContain(held.leaseId);
+    }
+    expect(new Set(world.store.calls)).toEqual(new Set(['leaseGrant', 'txn', 'range']));
+  });
 });

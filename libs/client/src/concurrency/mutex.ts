@@ -1,10 +1,14 @@
-import { settledWithin } from '../cancellation.js';
+import { Observable } from 'rxjs';
 import { type Duration, durationMs } from '../duration.js';
-import { isConclaveError, LockLostError, type LossReason } from '../errors.js';
+import { LockLostError, type LossReason } from '../errors.js';
 import { type Value } from '../key-range.js';
 import { Acquisition, type AcquireOptions, type Acquired, type Target } from './acquisition.js';
 import { type ConcurrencyContext } from './context.js';
+import { runGuarded } from './guarded-run.js';
 import { Held, type HeldKind } from './held.js';
+import { heldByChain } from './held-chain.js';
+import { observeWaiters, readWaiters, type Waiter } from './lock-queue.js';
+import { type QueueReading } from './queue-entries.js';
 import { type Session } from './session.js';
 
 export interface LockOptions {
@@ -16,8 +20,13 @@ export interface LockOptions {
   readonly session?: Session;
   /** Use the name itself, without the client's key prefix: the lock that `etcdctl lock NAME` takes. */
   readonly raw?: boolean;
-  /** Stored as the value of the owner's key, for people who look at it. */
+  /** Stored as the value of the owner's key, for people who look at it; default: the host and the process. */
   readonly value?: Value;
+  /**
+   * What asking for a lock does that this very chain of calls holds already, under `run` or `runWithin`: `refuse`, the
+   * default, rejects with DeadlockError at once instead of waiting for ever; `wait` waits.
+   */
+  readonly reentry?: 'refuse' | 'wait';
 }
 
 export interface RunOptions extends AcquireOptions {
@@ -25,7 +34,9 @@ export interface RunOptions extends AcquireOptions {
   readonly abortGrace?: Duration;
 }
 
-class LockKind implements HeldKind {
+/** How a lock speaks of itself. */
+export class LockKind implements HeldKind {
+  readonly type = 'lock';
   readonly what: string;
   constructor(readonly name: string) {
     this.what = `lock '${name}'`;
@@ -44,8 +55,16 @@ export class LockHandle extends Held {
 }
 
 /**
+ * The lock that the calling chain of functions holds: inside `run`, or of the handle's `runWithin`. The innermost one, or the
+ * innermost one of this name. Ask it whether it is still held: a chain may go on after a loss.
+ */
+export function currentLock(name?: string): LockHandle | undefined {
+  return heldByChain('lock', name) as LockHandle | undefined;
+}
+
+/**
  * A lock over all clients of the store, in the order in which they asked. Not reentrant: a second acquire by the same
- * process waits for the first one's release.
+ * process waits for the first one's release, and one by the same chain of calls is refused.
  */
 export class DistributedMutex {
   private readonly kind: LockKind;
@@ -60,7 +79,8 @@ export class DistributedMutex {
 
   /**
    * @throws LockTimeoutError when `wait` passed; CancelledError when the signal aborted; ClosedError when the client
-   *   closed; LeaseExpiredError when the given session is lost (rejects). The key is deleted, or being deleted, then.
+   *   closed; LeaseExpiredError when the given session is lost; DeadlockError when the chain of calls holds it (rejects).
+   *   The key is deleted, or being deleted, then.
    */
   async acquire(options: AcquireOptions = {}): Promise<LockHandle> {
     return this.handle(await new Acquisition(this.context, this.target).acquire(options));
@@ -82,48 +102,56 @@ export class DistributedMutex {
   async run<T>(fn: (handle: LockHandle) => Promise<T>, options: RunOptions = {}): Promise<T> {
     const graceMs = durationMs(options.abortGrace ?? '5s', 'abortGrace');
     const handle = await this.acquire(options);
-    let running = true;
-    const work = Promise.resolve()
-      .then(() => fn(handle))
-      .finally(() => {
-        running = false;
-      });
     try {
-      await this.endOrLoss(handle, work, graceMs);
-      if (running) {
-        const reason = lossReasonOf(handle.signal.reason);
-        throw new LockLostError(
-          `${this.kind.what} is lost (${reason}) and its function still runs`,
-          reason,
-          true,
-        );
-      }
-      const result = await work;
-      // A stall may have kept every timer from firing: the clock has the last word.
-      handle.assertHeld();
-      return result;
+      return await runGuarded(this.context.clock, handle, this.kind.what, () => fn(handle), graceMs);
     } finally {
-      work.catch(() => undefined);
       await handle.release();
     }
   }
 
-  private async endOrLoss(handle: LockHandle, work: Promise<unknown>, graceMs: number): Promise<void> {
-    let onAbort = (): void => undefined;
-    const lost = new Promise<void>((resolve) => {
-      onAbort = resolve;
-      handle.signal.addEventListener('abort', onAbort, { once: true });
+  /**
+   * Subscribing acquires, unsubscribing releases. Emits the handle once; completes when it was released, errors with
+   * LockLostError on loss and with what {@link acquire} rejects with.
+   */
+  hold$(options: AcquireOptions = {}): Observable<LockHandle> {
+    return new Observable((subscriber) => {
+      const stop = new AbortController();
+      const { signal } = options;
+      const both = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+      this.acquire({ ...options, signal: both }).then(
+        (handle) => {
+          subscriber.add(() => void handle.release());
+          if (subscriber.closed) return;
+          let isLost = false;
+          handle.validity$.subscribe({
+            next: (validity) => (isLost = validity.kind === 'lost'),
+            complete: () => {
+              if (!isLost) subscriber.complete();
+            },
+          });
+          handle.signal.addEventListener('abort', () => subscriber.error(handle.signal.reason), {
+            once: true,
+          });
+          if (handle.signal.aborted) subscriber.error(handle.signal.reason);
+          else subscriber.next(handle);
+        },
+        (error: unknown) => subscriber.error(error),
+      );
+      return () => stop.abort();
     });
-    await Promise.race([work.catch(() => undefined), lost]);
-    handle.signal.removeEventListener('abort', onAbort);
-    if (handle.signal.aborted) await settledWithin(this.context.clock, graceMs, work);
+  }
+
+  /** The holder first, then who waits, in order: those who stand in the store; a process may have more inside. */
+  queue(options: Omit<QueueReading, 'limit'> = {}): Promise<readonly Waiter[]> {
+    return readWaiters(this.context.kv, this.target, options);
+  }
+
+  /** The queue now and after each change of it. */
+  queue$(): Observable<readonly Waiter[]> {
+    return observeWaiters(this.context.watches, this.target);
   }
 
   private handle(acquired: Acquired): LockHandle {
     return new LockHandle(this.context, acquired.claim, this.kind, acquired.done).begin();
   }
-}
-
-function lossReasonOf(error: unknown): LossReason {
-  return isConclaveError(error) && error instanceof LockLostError ? error.lossReason : 'lease-expired-local';
 }

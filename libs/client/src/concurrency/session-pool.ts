@@ -29,7 +29,7 @@ export class SessionPool {
 
   private async grant(name: string, ttlMs: number, marginMs: number): Promise<Session> {
     try {
-      const session = new Session(await this.leases.grant({ ttl: ttlMs, margin: marginMs }));
+      const session = new Session(await this.leases.grant({ ttl: ttlMs, margin: marginMs }), true);
       if (this.isClosed) await session.close();
       else this.granted.set(name, session);
       return session;

@@ -13,7 +13,11 @@ export class Session implements AsyncDisposable {
   private uses = 0;
   private isRetired = false;
 
-  constructor(readonly lease: Lease) {}
+  constructor(
+    readonly lease: Lease,
+    /** True for the client's own one, which everything without a session of its own is bound to. */
+    readonly isShared = false,
+  ) {}
 
   get leaseId(): LeaseId {
     return this.lease.id;

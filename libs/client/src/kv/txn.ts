@@ -22,6 +22,8 @@ export interface TxnResult {
   /** True: all conditions held and the operations of `do` ran. False: those of `else` ran. */
   readonly succeeded: boolean;
   readonly revision: Revision;
+  /** The cluster that answered. */
+  readonly clusterId: bigint;
   readonly results: readonly OperationResult[];
 }
 
@@ -73,6 +75,7 @@ export function toTxnResult(response: pb.TxnResponse, names: KeyNamespace): TxnR
   return {
     succeeded: response.succeeded,
     revision: response.header?.revision ?? 0n,
+    clusterId: response.header?.cluster_id ?? 0n,
     results: response.responses.map((answer) => toOperationResult(answer, names)),
   };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FakeWorld } from '../testing/fake-client.js';
+import { outcomeOf } from '../testing/outcome.js';
 import { type LeaseState } from './lease.js';
 
 describe('lease', () => {
@@ -143,7 +144,111 @@ describe('lease', () => {
     expect(world.clock.timers).toBe(0);
   });
 
-  it('refuses times that leave nothing to believe in', async () => {
+  it("P4 bears a clock that runs slower than the server's by the part that the margin is of the TTL", async () => {
+    const world = new FakeWorld();
+    // Nine tenths of the true rate, and a zero of its own: only durations count.
+    const slow = {
+      monotonic: () => 4_096 + world.clock.monotonic() * 0.9,
+      wall: () => 8_192 + world.clock.monotonic() * 0.9,
+      setTimer: (ms: number, callback: () => void) => world.clock.setTimer(ms / 0.9, callback),
+    };
+    const lease = await world.client('', slow).leases.grant({ ttl: '10s', margin: '1s' });
+    world.store.partition();
+    await world.clock.advance(9_999);
+    expect(lease.signal.aborted).toBe(false);
+    expect(world.store.liveLeases).toEqual([lease.id]);
+    // The server lets it go at this very moment, and the client by its own clock.
+    await world.clock.advance(1);
+    expect(world.store.liveLeases).toEqual([]);
+    expect(lease.isAlive()).toBe(false);
+  });
+
+  it('P4 compares no time of its own with a time of the server', async () => {
+    const world = new FakeWorld();
+    world.clock.jumpWall(-30 * 365 * 86_400_000);
+    const lease = await world.client().leases.grant({ ttl: '10s', margin: '1s' });
+    expect(lease.remainingMs()).toBe(9_000);
+  });
+
+  it('P7 warns when a keep-alive is sent later than TTL/6, and tells how late', async () => {
+    const world = new FakeWorld();
+    const lease = await world.client().leases.grant({ ttl: '9s', margin: '1s' });
+    await world.clock.advance(2_900);
+    world.clock.stall(1_600); // due at 3 s, sent at 4.5 s: exactly TTL/6 late
+    await world.clock.advance(0);
+    expect(world.warnings).toEqual([]);
+    await world.clock.advance(2_900);
+    world.clock.stall(1_700);
+    await world.clock.advance(0);
+    expect(world.warnings).toMatchObject([{ code: 'keepalive-starved', leaseId: lease.id, delayMs: 1_600 }]);
+    expect(lease.isAlive()).toBe(true);
+  });
+
+  it('P7 warns as well when the stall was so long that the lease is over', async () => {
+    const world = new FakeWorld();
+    const lease = await world.client().leases.grant({ ttl: '9s', margin: '1s' });
+    world.clock.stall(20_000);
+    await world.clock.advance(0);
+    expect(lease.isAlive()).toBe(false);
+    expect(world.warnings).toMatchObject([{ code: 'keepalive-starved', delayMs: 17_000 }]);
+  });
+
+  it('P7 has a stream of its own for every lease, so that one cannot hold up another', async () => {
+    const world = new FakeWorld();
+    const first = await world.client().leases.grant({ ttl: '9s', margin: '1s' });
+    await world.clock.advance(3_000);
+    world.store.holdKeepAlives();
+    const second = await world.client().leases.grant({ ttl: '9s', margin: '1s' });
+    await world.clock.advance(3_000);
+    expect(second.remainingMs()).toBe(8_000);
+    expect(first.remainingMs()).toBe(5_000);
+  });
+
+  it('P8 renews nothing while the process stands still: no other thread keeps a dead holder alive', async () => {
+    const world = new FakeWorld();
+    const holder = await world.client().locks.mutex('m', { ttl: '9s' }).acquire();
+    const waiting = world.client().locks.mutex('m').acquire();
+    await world.clock.settle();
+    const sent = world.store.renewals;
+    world.clock.stall(9_000);
+    expect(world.store.renewals).toBe(sent);
+    world.store.expireLease(holder.leaseId);
+    await world.clock.settle();
+    expect((await waiting).token).toBeGreaterThan(holder.token);
+    expect(holder.isHeld()).toBe(false);
+  });
+
+  it('adopts the lease of another life, and keeps it alive from then on', async () => {
+    const world = new FakeWorld();
+    const { ID } = await world.store.leaseGrant({ TTL: 10n, ID: 0n });
+    await world.clock.advance(9_000);
+    const lease = await world.client().leases.adopt(ID);
+    expect(lease).toMatchObject({ id: ID, ttlMs: 10_000 });
+    expect(lease.remainingMs()).toBe(9_000);
+    await world.clock.advance(60_000);
+    expect(lease.isAlive()).toBe(true);
+  });
+
+  it('does not adopt a lease that has ended, and gives up when nobody answers or the caller does', async () => {
+    const world = new FakeWorld();
+    const { leases } = world.client();
+    await expect(leases.adopt(4711n)).rejects.toMatchObject({ code: 'lease-not-found' });
+    const { ID } = await world.store.leaseGrant({ TTL: 60n, ID: 0n });
+    world.store.partition();
+    const stop = new AbortController();
+    const adopting = [outcomeOf(leases.adopt(ID)), outcomeOf(leases.adopt(ID, { signal: stop.signal }))];
+    await world.clock.settle();
+    stop.abort();
+    await world.clock.advance(5_000);
+    expect(adopting.map((outcome) => outcome.error?.code)).toEqual(['timeout', 'cancelled']);
+    const lost = outcomeOf(leases.adopt(ID));
+    world.store.cutStreams();
+    await world.clock.settle();
+    expect(lost.error).toMatchObject({ code: 'unavailable' });
+    expect(world.clock.timers).toBe(1); // the lease in the store
+  });
+
+  it('P9 refuses a TTL that servers round up and one blocked loop uses up, and a margin without a rest', async () => {
     const { leases } = new FakeWorld().client();
     await expect(leases.grant({ ttl: '1s' })).rejects.toMatchObject({ code: 'invalid-argument' });
     await expect(leases.grant({ ttl: '4s', margin: '2s' })).rejects.toMatchObject({

@@ -16,6 +16,13 @@ export type LeaseState =
 /** After a lost stream the next attempt comes after so many milliseconds, or TTL/6 when that is less. */
 const retryMs = 500;
 
+/** What a lease tells its owner. */
+export interface LeaseEvents {
+  ended(lease: Lease): void;
+  /** A keep-alive is sent so many milliseconds late, TTL/6 at least: the event loop was blocked. */
+  starved(delayMs: number): void;
+}
+
 /**
  * A lease that is kept alive: a request every TTL/3, on a stream of its own.
  *
@@ -35,6 +42,8 @@ export class Lease implements AsyncDisposable {
   private unanswered: Stamp | undefined;
   private timer: Timer | undefined;
   private beatAt = 0;
+  /** When the timer is to fire: the next request, or the end of the term if that is sooner. */
+  private dueAt = 0;
   private holders = 0;
   private revoking: Promise<void> | undefined;
 
@@ -43,7 +52,7 @@ export class Lease implements AsyncDisposable {
     private readonly clock: Clock,
     readonly id: LeaseId,
     private readonly term: LeaseTerm,
-    private readonly onEnd: (lease: Lease) => void,
+    private readonly events: LeaseEvents,
   ) {
     this.states.next({ kind: 'alive', deadline: term.deadline() });
     this.replaced = store.replaced$.subscribe(() => this.lose('store-replaced'));
@@ -121,11 +130,14 @@ export class Lease implements AsyncDisposable {
   private wake(delayMs: number): void {
     this.timer?.cancel();
     this.beatAt = this.clock.monotonic() + delayMs;
-    const untilOver = Math.max(0, this.term.remainingMs());
-    this.timer = this.clock.setTimer(Math.min(delayMs, untilOver), () => this.beat(), this.holders > 0);
+    const waitMs = Math.min(delayMs, Math.max(0, this.term.remainingMs()));
+    this.dueAt = this.clock.monotonic() + waitMs;
+    this.timer = this.clock.setTimer(waitMs, () => this.beat(), this.holders > 0);
   }
 
   private beat(): void {
+    const lateMs = this.clock.monotonic() - this.dueAt;
+    if (lateMs > this.term.grantedMs / 6) this.events.starved(lateMs);
     if (!this.isAlive()) return;
     if (this.unanswered !== undefined) {
       this.suspect();
@@ -183,6 +195,6 @@ export class Lease implements AsyncDisposable {
     this.states.next({ kind: 'lost', reason });
     this.states.complete();
     this.abort.abort(new LeaseExpiredError(`lease ${this.id.toString(16)} is lost: ${reason}`, reason));
-    this.onEnd(this);
+    this.events.ended(this);
   }
 }

@@ -1,11 +1,13 @@
 import { type Duration, durationMs } from '../duration.js';
-import { InvalidArgumentError } from '../errors.js';
+import { ConclaveError, InvalidArgumentError } from '../errors.js';
+import { type ClientWarning, type Host, nodeHost } from '../host.js';
 import { type KeyNamespace } from '../key-range.js';
 import { type CallOptions, type KvStore } from '../kv-store.js';
 import { type LeaseId } from '../kv/entry.js';
 import { type Clock } from '../runtime.js';
+import { readTtl } from './adoption.js';
 import { Lease } from './lease.js';
-import { LeaseTerm, stampOf } from './lease-term.js';
+import { LeaseTerm, type Stamp, stampOf } from './lease-term.js';
 
 export interface LeaseOptions {
   /** Default 15 s. Servers count in seconds and raise a TTL to about two: less than 2 s is refused. */
@@ -28,6 +30,10 @@ const leastTtlMs = 2_000;
 /** etcd refuses more. */
 const greatestTtlMs = 9e12;
 
+function defaultMarginMs(ttlMs: number): number {
+  return Math.max(500, ttlMs / 10);
+}
+
 /** TTL and margin in milliseconds. @throws InvalidArgumentError when they leave no time to hold anything. */
 export function leaseTimes(options: LeaseOptions): { readonly ttlMs: number; readonly marginMs: number } {
   const ttlMs = durationMs(options.ttl ?? defaultTtlMs, 'ttl');
@@ -36,13 +42,24 @@ export function leaseTimes(options: LeaseOptions): { readonly ttlMs: number; rea
       `ttl: ${ttlMs} ms is outside ${leastTtlMs} ms to ${greatestTtlMs} ms; the default is 15s`,
     );
   }
-  const marginMs = durationMs(options.margin ?? Math.max(500, ttlMs / 10), 'margin');
+  const marginMs = durationMs(options.margin ?? defaultMarginMs(ttlMs), 'margin');
   if (marginMs >= ttlMs / 2) {
     throw new InvalidArgumentError(
       `margin: ${marginMs} ms is half of the ttl of ${ttlMs} ms or more; the default is 10 % of it, at least 500ms`,
     );
   }
   return { ttlMs, marginMs };
+}
+
+function starvation(leaseId: LeaseId, ttlMs: number, delayMs: number): ClientWarning {
+  const late = `a keep-alive of lease ${leaseId.toString(16)} was sent ${Math.round(delayMs)} ms late`;
+  const remedy = 'divide long computations, move them to a worker thread, or take a longer ttl';
+  return {
+    code: 'keepalive-starved',
+    message: `${late} (ttl ${ttlMs} ms): the event loop was blocked; ${remedy}`,
+    leaseId,
+    delayMs,
+  };
 }
 
 /** Leases: keys bound to one live as long as it is kept alive. */
@@ -53,6 +70,7 @@ export class Leases {
     private readonly store: KvStore,
     private readonly names: KeyNamespace,
     private readonly clock: Clock,
+    private readonly host: Host = nodeHost,
   ) {}
 
   /** Grants a lease and keeps it alive until it is revoked or lost. */
@@ -61,8 +79,37 @@ export class Leases {
     const sent = stampOf(this.clock);
     const answer = await this.store.leaseGrant({ TTL: BigInt(Math.ceil(ttlMs / 1_000)), ID: 0n }, options);
     // Retries inside the call make `sent` earlier than the request that was answered: that only shortens the first term.
-    const term = new LeaseTerm(this.clock, marginMs, sent, Number(answer.TTL) * 1_000);
-    const lease = new Lease(this.store, this.clock, answer.ID, term, (ended) => this.alive.delete(ended));
+    return this.keepAlive(answer.ID, marginMs, sent, answer.TTL);
+  }
+
+  /**
+   * Takes up a lease that another process, or this one in an earlier life, was granted, and keeps it alive from now on.
+   *
+   * @throws ConclaveError (rejects) with code `lease-not-found` when it has ended.
+   */
+  async adopt(id: LeaseId, options: Pick<LeaseOptions, 'margin'> & CallOptions = {}): Promise<Lease> {
+    const sent = stampOf(this.clock);
+    const ttlSeconds = await readTtl(this.store, this.clock, id, options);
+    if (ttlSeconds <= 0n) {
+      throw new ConclaveError('lease-not-found', `lease ${id.toString(16)} has ended`, false);
+    }
+    const ttlMs = Number(ttlSeconds) * 1_000;
+    const { marginMs } = leaseTimes({ ttl: ttlMs, margin: options.margin ?? defaultMarginMs(ttlMs) });
+    return this.keepAlive(id, marginMs, sent, ttlSeconds);
+  }
+
+  /** Grants a lease that nobody keeps alive: what is bound to it goes when the TTL has passed. */
+  async grantOnce(ttl: Duration, options: CallOptions = {}): Promise<LeaseId> {
+    const seconds = BigInt(Math.ceil(leaseTimes({ ttl }).ttlMs / 1_000));
+    return (await this.store.leaseGrant({ TTL: seconds, ID: 0n }, options)).ID;
+  }
+
+  private keepAlive(id: LeaseId, marginMs: number, sent: Stamp, ttlSeconds: bigint): Lease {
+    const term = new LeaseTerm(this.clock, marginMs, sent, Number(ttlSeconds) * 1_000);
+    const lease = new Lease(this.store, this.clock, id, term, {
+      ended: (ended) => this.alive.delete(ended),
+      starved: (delayMs) => this.host.warn(starvation(id, term.grantedMs, delayMs)),
+    });
     if (lease.isAlive()) this.alive.add(lease);
     return lease;
   }

@@ -1,8 +1,10 @@
 import { of } from 'rxjs';
 import { type BackoffOptions } from '../backoff.js';
 import { StoreClient } from '../client.js';
+import { type ConfigOptions } from '../config/config-options.js';
+import { type Host, type ClientWarning } from '../host.js';
 import { type ConnectionState } from '../connection/connection-state.js';
-import { type Runtime } from '../runtime.js';
+import { type Clock, type Runtime } from '../runtime.js';
 import { FakeStore } from './fake-store.js';
 import { VirtualClock } from './virtual-clock.js';
 
@@ -10,10 +12,24 @@ import { VirtualClock } from './virtual-clock.js';
 export class FakeWorld {
   readonly clock = new VirtualClock();
   readonly store = new FakeStore(this.clock);
+  /** Everything that clients warned of. */
+  readonly warnings: ClientWarning[] = [];
+  /** The codes with which clients ended their process. */
+  readonly exits: number[] = [];
+  private clients = 0;
 
-  /** A further client of the same store, as if in another process with a clock of the same rate. */
-  client(keyPrefix = ''): StoreClient {
-    const runtime: Runtime = { clock: this.clock, random: () => 0.5 };
+  /**
+   * A further client of the same store, as if in another process (`host:1`, `host:2` and so on). `clock`: its own view of the
+   * time; default the world's.
+   */
+  client(keyPrefix = '', clock: Clock = this.clock, config?: ConfigOptions): StoreClient {
+    const runtime: Runtime = { clock, random: () => 0.5 };
+    this.clients += 1;
+    const host: Host = {
+      identity: `host:${this.clients}`,
+      warn: (warning) => this.warnings.push(warning),
+      exit: (code) => this.exits.push(code),
+    };
     const backoff: BackoffOptions = { baseMs: 100, maxMs: 1_000, jitter: 'full' };
     const connected: ConnectionState = {
       kind: 'connected',
@@ -22,10 +38,11 @@ export class FakeWorld {
       revision: 1n,
       raftTerm: 2n,
     };
-    return new StoreClient(this.store, runtime, backoff, keyPrefix, {
+    const network = {
       connection$: of(connected),
       ready: () => Promise.resolve(),
       close: () => undefined,
-    });
+    };
+    return new StoreClient(this.store, runtime, backoff, keyPrefix, network, host, config);
   }
 }

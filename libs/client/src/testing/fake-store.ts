@@ -58,6 +58,8 @@ export class FakeStore implements KvStore, StreamHost {
   private clusterId = 0x1001n;
   private nextLease = 0x70000001n;
   private isCut = false;
+  /** Keep-alive requests that reached the store. */
+  renewals = 0;
   /** Every call that reached the store, in order. */
   readonly calls: Method[] = [];
 
@@ -282,6 +284,7 @@ export class FakeStore implements KvStore, StreamHost {
   }
 
   renew(id: bigint): bigint {
+    this.renewals += 1;
     const lease = this.leases.get(id);
     if (lease === undefined) return 0n;
     lease.timer.cancel();
