@@ -1,5 +1,5 @@
 import { cpSync } from 'node:fs';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { freePorts, MemberProcess, type MemberProcessOptions } from '../../members/member-process.js';
 import { MemberClient } from '../traffic/member-client.js';
 import { LoadedCluster, untilWarned } from './loaded-cluster.js';
@@ -89,7 +89,7 @@ describe('a data directory that is there twice', () => {
     expect(await loaded.findings()).toEqual([]);
   }, 120_000);
 
-  it('as a copy gets no vote and no write, and neither the cluster nor the original loses anything', async () => {
+  it('as a copy is told so, gets no vote and no write, and neither the cluster nor the original notices', async () => {
     const loaded = await start(14);
     const { cluster, traffic } = loaded;
     const [original] = await cluster.followers();
@@ -118,8 +118,14 @@ describe('a data directory that is there twice', () => {
     );
     const term = await termOf(loaded.cluster, original);
     await traffic.progress(400, 'writes while a copy runs');
+    const told = /"level":"error".*runs twice: at the peer URLs .*remove its data directory/;
+    await vi.waitFor(() => expect(copy.output).toMatch(told), { timeout: 30_000, interval: 50 });
+    for (const member of cluster.members.filter((each) => each !== original)) {
+      await untilWarned(member, /refused another member: member [0-9a-f]+ runs twice/);
+    }
+    expect(original.output).not.toContain('replaced by a newer stream of the same member');
+    expect(original.output).not.toContain('runs twice');
     expect(await Promise.race([starting, Promise.resolve('waits')])).toBe('waits');
-    expect(copy.output).toContain('replaced by a newer stream of the same member');
     expect(await termOf(loaded.cluster, original)).toBe(term);
     await copy.stop('SIGKILL');
     expect(await loaded.findings()).toEqual([]);

@@ -191,6 +191,10 @@ export class GrpcPeerTransport implements PeerTransport, PeerHost {
     return !this.#peers.has(member) && (this.#removed.has(member) || this.isRemoved?.(member) === true);
   }
 
+  peerUrlsOf(member: MemberId): readonly string[] | undefined {
+    return this.#peers.get(member)?.urls;
+  }
+
   introduced({ from, peerUrls }: Introduction): boolean {
     const urls = peerUrls.filter((url) => URL.canParse(url));
     const stranger = this.#strangers.get(from);

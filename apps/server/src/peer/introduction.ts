@@ -25,7 +25,16 @@ export interface Introduction {
 
 /** Why a member does not speak with another one. */
 export type RefusalCause =
-  'protocol' | 'cluster' | 'receiver' | 'own-id' | 'removed' | 'starting' | 'unknown' | 'malformed';
+  | 'protocol'
+  | 'cluster'
+  | 'receiver'
+  | 'own-id'
+  | 'twin'
+  | 'contested'
+  | 'removed'
+  | 'starting'
+  | 'unknown'
+  | 'malformed';
 
 export interface Refusal {
   readonly cause: RefusalCause;
@@ -86,6 +95,8 @@ const codes: Readonly<Record<RefusalCause, GrpcStatus>> = {
   cluster: GrpcStatus.FailedPrecondition,
   receiver: GrpcStatus.FailedPrecondition,
   'own-id': GrpcStatus.FailedPrecondition,
+  twin: GrpcStatus.FailedPrecondition,
+  contested: GrpcStatus.Unavailable,
   removed: GrpcStatus.PermissionDenied,
   starting: GrpcStatus.Unavailable,
   unknown: GrpcStatus.FailedPrecondition,
@@ -94,6 +105,11 @@ const codes: Readonly<Record<RefusalCause, GrpcStatus>> = {
 
 export function refusal(cause: RefusalCause, message: string): Refusal {
   return { cause, code: codes[cause], message };
+}
+
+/** Whether the next attempt may succeed although nobody does anything: such a refusal is not worth a line. */
+export function isPassing(cause: RefusalCause): boolean {
+  return cause === 'starting' || cause === 'contested';
 }
 
 export function isRefusal(value: Introduction | Refusal): value is Refusal {

@@ -1,7 +1,14 @@
 import { type ClientStream, type GrpcChannel, type GrpcError, type Timer } from '@conclave/grpc';
 import { type MemberId } from '../engine/raft/message.js';
 import { MalformedMessageError } from './byte-fields.js';
-import { decodeGreeting, metadataOf, peerPaths, type RefusalCause, refusalCauseOf } from './introduction.js';
+import {
+  decodeGreeting,
+  isPassing,
+  metadataOf,
+  peerPaths,
+  type RefusalCause,
+  refusalCauseOf,
+} from './introduction.js';
 import { encodeBatch } from './message-codec.js';
 import { type Lane, type WireMessage } from './message-kinds.js';
 import { OutgoingQueue } from './outgoing-queue.js';
@@ -187,7 +194,7 @@ export class MessageLink {
     if (this.#isClosed()) return;
     if (cause !== undefined) {
       this.owner.linkRefused(this, cause, error?.message ?? cause);
-      if (cause !== 'starting') this.#delay.refused();
+      if (!isPassing(cause)) this.#delay.refused();
     }
     if (!this.#isClosed()) this.#connectLater();
   }

@@ -1,10 +1,12 @@
 import { GrpcServer, GrpcStatus, type Pipe, type StreamCall, type StreamHandler } from '@conclave/grpc';
 import { type MemberId } from '../engine/raft/message.js';
 import { MalformedMessageError } from './byte-fields.js';
+import { IncomingStreams, isSameUrls } from './incoming-streams.js';
 import {
   encodeGreeting,
   type Introduction,
   introductionOf,
+  isPassing,
   isRefusal,
   peerPaths,
   type Refusal,
@@ -21,6 +23,8 @@ export interface PeerHost {
   /** Whether messages are taken already. */
   readonly isRunning: boolean;
   wasRemoved(member: MemberId): boolean;
+  /** The peer URLs under which the configuration has a member; undefined when it does not have it. */
+  peerUrlsOf(member: MemberId): readonly string[] | undefined;
   /** A member began to speak; false when it is not known and does not say where it can be answered. */
   introduced(introduction: Introduction): boolean;
   take(message: WireMessage): void;
@@ -35,8 +39,7 @@ const ignoring: StreamHandler = { message() {}, halfClose() {}, cancel() {} };
 /** The methods that a member serves to others. Everything is refused that is not meant for it. */
 export class PeerService {
   readonly #server: GrpcServer;
-  /** Streams of messages by sender and lane: a member that connects anew has lost the stream before. */
-  readonly #incoming = new Map<string, StreamCall>();
+  readonly #incoming: IncomingStreams;
   /** Set when the member runs. */
   listMembers: ListMembers = () => Promise.resolve(undefined);
 
@@ -45,10 +48,16 @@ export class PeerService {
     private readonly host: PeerHost,
   ) {
     const { limits, runtime, onDefect } = context;
+    const keepaliveIntervalMs = 2 * limits.keepaliveIntervalMs;
+    this.#incoming = new IncomingStreams(
+      () => runtime.now(),
+      // At most an interval, or the wait for a ping that was answered at once, and the wait for one that was not.
+      keepaliveIntervalMs + 2 * limits.keepaliveTimeoutMs,
+    );
     this.#server = new GrpcServer(
       {
         maxReceiveBytes: limits.receiveBytesMax,
-        keepaliveIntervalMs: 2 * limits.keepaliveIntervalMs,
+        keepaliveIntervalMs,
         keepaliveTimeoutMs: limits.keepaliveTimeoutMs,
         handshakeTimeoutMs: limits.connectTimeoutMs,
         // Members ping each other as often as they like.
@@ -85,12 +94,8 @@ export class PeerService {
 
   /** Ends the streams of members that were removed, so that they learn it. */
   refuseRemoved(): void {
-    for (const [key, call] of this.#incoming) {
-      const from = BigInt(`0x${key.slice(0, key.indexOf(' '))}`);
-      if (!this.host.wasRemoved(from)) continue;
-      this.#incoming.delete(key);
-      failRefused(call, removedRefusal);
-    }
+    const isRemoved = (member: MemberId): boolean => this.host.wasRemoved(member);
+    for (const call of this.#incoming.take(isRemoved)) failRefused(call, removedRefusal);
   }
 
   close(): Promise<void> {
@@ -100,14 +105,11 @@ export class PeerService {
   #openMessages(call: StreamCall): StreamHandler {
     const introduction = this.#admit(call);
     if (introduction === undefined) return ignoring;
-    const { from, to, lane } = introduction;
-    const key = `${idText(from)} ${lane}`;
-    this.#incoming.get(key)?.fail(GrpcStatus.Aborted, 'replaced by a newer stream of the same member');
-    this.#incoming.set(key, call);
-    call.send(encodeGreeting({ clusterId: this.context.clusterId, memberId: to }));
-    const forget = (): void => {
-      if (this.#incoming.get(key) === call) this.#incoming.delete(key);
-    };
+    for (const replaced of this.#incoming.add(introduction, call)) {
+      replaced.fail(GrpcStatus.Aborted, 'replaced by a newer stream of the same member');
+    }
+    call.send(encodeGreeting({ clusterId: this.context.clusterId, memberId: introduction.to }));
+    const forget = (): void => this.#incoming.delete(introduction, call);
     return {
       message: (batch) => this.#receive(call, batch, introduction),
       halfClose: () => {
@@ -162,6 +164,8 @@ export class PeerService {
       return refusal('own-id', `the caller uses the id of this member, ${idText(memberId)}`);
     if (this.host.wasRemoved(from)) return removedRefusal;
     if (!this.host.isRunning) return refusal('starting', 'this member is still starting');
+    const contest = this.#contestOf(introduction);
+    if (contest !== undefined) return contest;
     if (!this.host.introduced(introduction)) {
       return refusal(
         'unknown',
@@ -171,9 +175,31 @@ export class PeerService {
     return undefined;
   }
 
+  /**
+   * Two processes with one id: a data directory was copied, or a member was moved and its former process still runs.
+   * The one at the URLs of the configuration is the member. Of others the first one is, as long as it lives.
+   */
+  #contestOf(introduction: Introduction): Refusal | undefined {
+    const { from, peerUrls } = introduction;
+    const configured = this.host.peerUrlsOf(from);
+    if (configured !== undefined && isSameUrls(configured, peerUrls)) return undefined;
+    const contest = this.#incoming.contest(introduction);
+    if (contest === undefined) return undefined;
+    const id = idText(from);
+    if (contest === 'undecided') return refusal('contested', `member ${id} may still run at other peer URLs`);
+    const there = this.#incoming.urlsOf(from)?.join(',') ?? '';
+    return refusal(
+      'twin',
+      `member ${id} runs twice: at the peer URLs ${there} and, with a copy of its data directory, at ` +
+        `${peerUrls.join(',')}, which is refused. Stop the one at ${peerUrls.join(',')} and remove its data directory. ` +
+        'For one more member: etcdctl member add, and start it with an empty directory and ' +
+        `--initial-cluster-state=existing. To move this one: etcdctl member update ${id}, and stop the process at ${there}.`,
+    );
+  }
+
   #refuse(call: StreamCall, peer: string, problem: Refusal): void {
     failRefused(call, problem);
-    if (problem.cause === 'starting') return;
+    if (isPassing(problem.cause)) return;
     const { address } = call.remote;
     const message = `refused another member: ${problem.message}`;
     this.context.refusals.say(`${peer}@${address}`, problem.cause, message, { remote: address });

@@ -10,11 +10,17 @@ export class RefusalLog {
   constructor(private readonly logger: Logger) {}
 
   /** @param peer Names the peer, as far as it is known. */
-  say(peer: string, cause: string, message: string, fields: LogFields = {}): void {
+  say(
+    peer: string,
+    cause: string,
+    message: string,
+    fields: LogFields = {},
+    level: 'warn' | 'error' = 'warn',
+  ): void {
     const key = `${peer} ${cause}`;
     if (this.#said.has(key) || this.#said.size >= rememberedMax) return;
     this.#said.add(key);
-    this.logger.warn(message, { peer, cause, ...fields });
+    this.logger[level](message, { peer, cause, ...fields });
   }
 
   /** The peer speaks with us now: its next refusal is news. */

@@ -1,6 +1,6 @@
 import { type Timer } from '@conclave/grpc';
 import { type MemberId } from '../engine/raft/message.js';
-import { peerPaths, type RefusalCause } from './introduction.js';
+import { isPassing, peerPaths, type RefusalCause } from './introduction.js';
 import { laneOf, type WireMessage } from './message-kinds.js';
 import { type LinkOwner, MessageLink } from './message-link.js';
 import { idText, type PeerContext } from './peer-context.js';
@@ -112,10 +112,11 @@ export class RemotePeer implements LinkOwner {
       this.events.removedBy(this.id);
       return;
     }
-    if (cause === 'starting') return;
-    this.context.refusals.say(idText(this.id), cause, `a member does not speak with this one: ${message}`, {
-      urls: this.#urls,
-    });
+    if (isPassing(cause)) return;
+    const said = `a member does not speak with this one: ${message}`;
+    // Nothing that others do ends this: somebody has to act here.
+    const level = cause === 'twin' ? 'error' : 'warn';
+    this.context.refusals.say(idText(this.id), cause, said, { urls: this.#urls }, level);
   }
 
   /** Told once a turn that something was dropped: raft then starts over from what the member confirms. */

@@ -4,6 +4,7 @@ import { type HttpFront } from '../http-api/http-front.js';
 import { PipeDuplex } from '../http-api/pipe-duplex.js';
 import { bindAddress, type HostUrl } from '../options/listen-url.js';
 import { type ServerOptions } from '../options/server-options.js';
+import { explainListenError, type ListenFlag } from './listen-error.js';
 import { readServerTls } from './tls-files.js';
 
 /** Connections that may wait until the member can serve them. */
@@ -37,14 +38,18 @@ export class ClientPorts {
     private readonly logger: Logger,
   ) {}
 
-  /** @throws the system's error (EADDRINUSE, EACCES) or OpenSSL's; ports that were open already are closed then. */
+  /**
+   * @throws ListenError when an address cannot be listened on; the system's error or OpenSSL's. Ports that were open already
+   * are closed then.
+   */
   static async open(options: ServerOptions, front: HttpFront, logger: Logger): Promise<ClientPorts> {
     const ports = new ClientPorts(options, front, logger);
     try {
       const clientUse: Use = options.listenClientHttpUrls.length > 0 ? 'grpc' : 'grpc and http';
-      for (const url of options.listenClientUrls) await ports.#listen(url, clientUse);
-      for (const url of options.listenClientHttpUrls) await ports.#listen(url, 'http');
-      for (const url of options.listenMetricsUrls) await ports.#listen(url, 'metrics');
+      for (const url of options.listenClientUrls) await ports.#listen(url, 'listen-client-urls', clientUse);
+      for (const url of options.listenClientHttpUrls)
+        await ports.#listen(url, 'listen-client-http-urls', 'http');
+      for (const url of options.listenMetricsUrls) await ports.#listen(url, 'listen-metrics-urls', 'metrics');
     } catch (error) {
       await ports.close();
       throw error;
@@ -92,7 +97,7 @@ export class ClientPorts {
     await Promise.all(this.#ports.splice(0).map(({ port }) => port.close()));
   }
 
-  async #listen(url: HostUrl, use: Use): Promise<void> {
+  async #listen(url: HostUrl, flag: ListenFlag, use: Use): Promise<void> {
     const certificates = this.options.tls;
     const tls =
       url.scheme === 'https' && certificates !== undefined
@@ -107,7 +112,9 @@ export class ClientPorts {
         failed: (error) =>
           this.logger.warn('a listener is in trouble', { url: url.text, error: error.message }),
       },
-    );
+    ).catch((error: unknown) => {
+      throw explainListenError(error, flag, url);
+    });
     this.#ports.push({ url, port });
   }
 

@@ -4,10 +4,25 @@ import { setFlagsFromString } from 'node:v8';
 const growthPercent = 30;
 
 /**
+ * Releases of V8 that are known to have the flag: those of Node 20 (11), 22 (12) and 24 (13). A flag that V8 does not know
+ * cannot be tried: it complains on stderr, and there is no way to ask it. Another release keeps its own rule.
+ */
+const oldestRelease = 11;
+const newestRelease = 13;
+
+/**
  * Keeps what is dead in the heap in proportion to what lives. By default V8 lets the old generation become up to four times
  * as large before it collects it, which for a member, whose data lie outside of the heap, is mostly waste: 100 MB after a
  * million keys. Little grows old here, so that the collections that this adds are too few to be measured.
+ *
+ * @returns Whether this V8 knows how to.
  */
-export function boundHeapGrowth(): void {
-  setFlagsFromString(`--heap-growing-percent=${growthPercent}`);
+export function boundHeapGrowth(
+  release: string = process.versions.v8,
+  setFlag = setFlagsFromString,
+): boolean {
+  const major = Number.parseInt(release, 10);
+  if (!(major >= oldestRelease && major <= newestRelease)) return false;
+  setFlag(`--heap-growing-percent=${growthPercent}`);
+  return true;
 }

@@ -6,6 +6,7 @@ import { PipeDuplex } from '../http-api/pipe-duplex.js';
 import { bindAddress, type HostUrl } from '../options/listen-url.js';
 import { type ServerOptions } from '../options/server-options.js';
 import { type ClusterView, membersAsJson } from '../peer/member-list.js';
+import { explainListenError } from './listen-error.js';
 import { readServerTls } from './tls-files.js';
 
 /** Who serves other members. */
@@ -13,11 +14,6 @@ export interface PeerPortOwner {
   serve(pipe: Pipe, head: Uint8Array): void;
   /** Undefined while this member does not know its cluster. */
   members(): Promise<ClusterView | undefined>;
-}
-
-/** An address for other members cannot be listened on. */
-export class PeerPortError extends Error {
-  override readonly name = 'PeerPortError';
 }
 
 /** Other members are few; connections are limited far below the client port's, so that neither starves the other. */
@@ -44,7 +40,7 @@ export class PeerPorts {
     this.#http.emit('listening');
   }
 
-  /** @throws PeerPortError when an address is taken; OpenSSL's or the system's error. Nothing stays open then. */
+  /** @throws ListenError when an address cannot be listened on; OpenSSL's or the system's error. Nothing stays open then. */
   static async open(options: ServerOptions, logger: Logger): Promise<PeerPorts> {
     const ports = new PeerPorts(options, logger);
     try {
@@ -100,7 +96,7 @@ export class PeerPorts {
       });
       this.#ports.push({ url, port });
     } catch (error) {
-      throw explain(error, url);
+      throw explainListenError(error, 'listen-peer-urls', url);
     }
   }
 
@@ -138,13 +134,4 @@ function respond(response: ServerResponse, status: number, body: string): void {
   const isJson = status === 200;
   response.setHeader('content-type', isJson ? 'application/json' : 'text/plain; charset=utf-8');
   response.writeHead(status).end(body);
-}
-
-function explain(error: unknown, url: HostUrl): unknown {
-  if (!(error instanceof Error) || !('code' in error) || error.code !== 'EADDRINUSE') return error;
-  return new PeerPortError(
-    `--listen-peer-urls: ${url.text} is in use, maybe by another member on this machine. ` +
-      'Give --listen-peer-urls and --initial-advertise-peer-urls with another port.',
-    { cause: error },
-  );
 }

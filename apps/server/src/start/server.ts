@@ -57,7 +57,7 @@ export interface Server {
  * Starts a member: ports are bound, the member learns who it is, the engine recovers its state, gRPC serves, and Nest
  * is loaded last.
  *
- * @throws the system's error when a port is taken, MembershipError when the cluster does not expect this member, and the
+ * @throws ListenError when an address cannot be listened on, MembershipError when the cluster does not expect this member, and the
  * engine's errors when the data directory cannot be used.
  */
 export async function startServer(options: ServerOptions, parts: ServerParts): Promise<Server> {
