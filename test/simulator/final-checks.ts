@@ -7,6 +7,7 @@ import { type WatchClient } from './clients/watch-client.js';
 import { electionMs } from './world/engine-settings.js';
 import { type Member } from './world/member.js';
 import { type Schedule } from './world/schedule.js';
+import { type Workforce } from './workers/workforce.js';
 import { Violation } from './world/violation.js';
 
 export interface FinalParts {
@@ -16,6 +17,7 @@ export interface FinalParts {
   readonly oracle: Oracle;
   readonly watchClients: readonly WatchClient[];
   readonly operator: Connection;
+  readonly workforce: Workforce | undefined;
   /** The longest TTL of a lease. */
   readonly ttlMs: number;
   /** The longest flush of a store: a state that a member lacks waits for one. */
@@ -35,6 +37,7 @@ export class FinalChecks {
     const { log, watchClients, ttlMs, flushMs } = this.parts;
     await this.serving();
     await this.formerMembersLeft();
+    if (this.parts.workforce !== undefined) await this.turnsOf(this.parts.workforce);
     await this.within('R11', 'no client waits for an answer', 12_000, () => !this.parts.isWaiting());
     const isRoomy = (): boolean => !log.model.isOutOfSpace;
     await this.within('R11', 'the alarm is disarmed', 20_000, isRoomy);
@@ -51,6 +54,13 @@ export class FinalChecks {
     await this.compareHistories();
     await this.restart();
     await this.compareHistories();
+  }
+
+  /** M5, L4: nobody waits for ever, whoever died before; and the observer comes to know the end. */
+  private async turnsOf(workforce: Workforce): Promise<void> {
+    await this.within('M5', 'every worker has had its turn', 60_000, () => workforce.areOver);
+    await this.within('L2', 'the observer has seen the last leader go', 10_000, () => workforce.isObserved);
+    workforce.end();
   }
 
   /** Every member is up, and answers a read that sees everything. */

@@ -2,6 +2,7 @@ import { type FaultCounts } from './world/storage-faults.js';
 import { type PlantedBug } from './planted/planted-bug.js';
 import { type NetworkCounts } from './network/network-counts.js';
 import { type Profile } from './world/profile.js';
+import { noWork, type WorkerCounts } from './workers/workforce.js';
 import { Violation } from './world/violation.js';
 import { World } from './world.js';
 
@@ -37,6 +38,7 @@ export interface RunResult {
   readonly effects: number;
   readonly faults: FaultCounts;
   readonly network: NetworkCounts;
+  readonly workers: WorkerCounts;
   readonly virtualMs: number;
   /** Calls of clients whose answers a checker judged that knows nothing else. */
   readonly witnessed: number;
@@ -72,6 +74,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     effects: sum(members.map(({ points }) => points.effects)),
     faults: counts,
     network: networkCounts,
+    workers: world.workforce?.count() ?? noWork(),
     virtualMs: schedule.now,
     witnessed: world.history.length,
     isUndecided: world.isUndecided,

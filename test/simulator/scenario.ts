@@ -1,4 +1,5 @@
 import { type RunOptions } from './run.js';
+import { noWorkers } from './workers/worker-profile.js';
 import { type Profile } from './world/profile.js';
 
 /** A run that can be had again: its seed, and what of its world is not left to the seed. */
@@ -20,7 +21,8 @@ export function parseScenario(text: string): Scenario {
   const { seed, members, profile } = scenario;
   const isSound = Number.isSafeInteger(seed) && Number.isSafeInteger(members) && typeof profile === 'object';
   if (!isSound) throw new Error('a scenario has a seed, a number of members and a profile');
-  return scenario;
+  // Workers are there only when it says so.
+  return { ...scenario, profile: { workers: noWorkers, ...profile } };
 }
 
 export function optionsOf({ members, profile }: Scenario): RunOptions {

@@ -1,6 +1,7 @@
 import { runSeed, type RunOptions, type RunResult } from './run.js';
 import { type Scenario } from './scenario.js';
 import { drawClusterProfile, drawProfile, quietFaults, type Profile } from './world/profile.js';
+import { noWorkers } from './workers/worker-profile.js';
 import { Fate } from './world/fate.js';
 
 /** Runs that a search for a smaller world may take. */
@@ -58,6 +59,7 @@ function reductions(profile: Profile): [string, Reduction][] {
     'an administrator',
     (from) => (from.administratorEveryMs > 0 ? { ...from, administratorEveryMs: 0 } : undefined),
   ]);
+  all.push(['workers', (from) => (from.workers.workers > 0 ? { ...from, workers: noWorkers } : undefined)]);
   all.push(['a slow disk', (from) => (from.grayMember > 0 ? { ...from, grayMember: 0 } : undefined)]);
   return all;
 }

@@ -70,10 +70,11 @@ describe('planted mistakes', () => {
 
   it.each(plantedBugs)('$name is found', async (planted) => {
     for (let seed = 1; seed <= seedsMax; seed++) {
-      const result = await runSeed(seed, { planted });
+      const { members, profile } = planted;
+      const result = await runSeed(seed, { planted, members, profile });
       if (result.violation === undefined) continue;
       // The same world without the mistake is right: what was found is the mistake.
-      await pass(seed);
+      await pass(seed, { members, profile });
       expect(reportOf(result, { planted })).toMatch(/See it again: npm run sim/);
       return;
     }

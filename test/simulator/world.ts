@@ -9,15 +9,18 @@ import { KvClient } from './clients/kv-client.js';
 import { LeaseBook, LeaseClient } from './clients/lease-client.js';
 import { WatchClient } from './clients/watch-client.js';
 import { WitnessClient } from './clients/witness-client.js';
+import { BehaviorSubject } from 'rxjs';
 import { judgeStore, type StoreCall } from '../linearizability/store-checker.js';
 import { FinalChecks } from './final-checks.js';
 import { Network } from './network/network.js';
 import { noNetworkFaults } from './network/network-counts.js';
 import { Trouble } from './network/trouble.js';
 import { type RunOptions } from './run.js';
+import { SdkLeases } from './workers/sdk-leases.js';
+import { noWork, Workforce } from './workers/workforce.js';
 import { electionMs } from './world/engine-settings.js';
 import { Fate } from './world/fate.js';
-import { Identities, type Identity } from './world/identity.js';
+import { clientUrlOf, Identities, type Identity } from './world/identity.js';
 import { MachineTrouble } from './world/machine-trouble.js';
 import { Member } from './world/member.js';
 import { drawClusterProfile, drawProfile, type Profile } from './world/profile.js';
@@ -43,6 +46,7 @@ export class World {
   readonly leaseCheck: LeaseCheck;
   readonly book = new LeaseBook();
   readonly watchClients: WatchClient[];
+  readonly workforce: Workforce | undefined;
   /** What the witnesses saw. */
   readonly history: StoreCall[] = [];
   /** The search could not decide within its budget whether that is linearizable. */
@@ -56,6 +60,8 @@ export class World {
   private readonly operator: Connection;
   private readonly administrators: readonly Administrator[];
   private readonly identities: Identities;
+  /** The addresses of those that have a machine. */
+  private readonly endpoints = new BehaviorSubject<readonly string[]>([]);
   /** Members that were added and have no machine yet. */
   private added = 0;
   private isCalm = false;
@@ -101,6 +107,8 @@ export class World {
     this.witnesses = this.makeWitnesses(parts);
     this.operator = new Connection(parts, 30);
     this.administrators = this.makeAdministrators(parts);
+    this.workforce = profile.workers.workers > 0 ? this.makeWorkforce(parts) : undefined;
+    this.tellEndpoints();
   }
 
   async play(): Promise<void> {
@@ -112,6 +120,7 @@ export class World {
     this.raftCheck.appliedBy = (member) => members[member - 1].log.applied;
     this.raftCheck.onLeader = () => this.leaseCheck.disturbed();
     for (const client of this.clients) client.start();
+    this.workforce?.start();
     const machines = new MachineTrouble({ ...this, fate: this.fate, profile, operator: this.operator });
     machines.start();
     const trouble = this.makeTrouble();
@@ -128,6 +137,7 @@ export class World {
     this.leaseCheck.isLenient = false;
     this.leaseCheck.disturbed();
     for (const client of [...this.leaseClients, ...this.watchClients]) client.stop();
+    this.workforce?.finish();
     const ttlMs = profile.leaseTtlSecondsMax * 1000;
     const isWaiting = (): boolean =>
       [...this.kvClients, ...this.leaseClients, ...this.witnesses, ...this.administrators].some(
@@ -193,6 +203,7 @@ export class World {
       network?.grow();
       const member = this.makeMember(this.identities.add(id), false);
       members.push(member);
+      this.tellEndpoints();
       if (this.isCalm) member.calmDown();
       this.begin(member);
     });
@@ -244,6 +255,23 @@ export class World {
     return all;
   }
 
+  private makeWorkforce(parts: ClientParts): Workforce {
+    const { profile, book, leaseCheck, endpoints, log, options } = this;
+    return new Workforce({
+      ...parts,
+      profile: profile.workers,
+      clockDrift: profile.network.clockDrift,
+      counts: noWork(),
+      leases: new SdkLeases(book, leaseCheck, log),
+      endpoints,
+      wrapTransport: (transports, clock) => options.planted?.transports?.(transports, clock) ?? transports,
+    });
+  }
+
+  private tellEndpoints(): void {
+    this.endpoints.next(this.members.map(({ number }) => clientUrlOf(number)));
+  }
+
   private makeTrouble(): Trouble | undefined {
     const { network, fate, schedule, networkCounts: counts, members, raftCheck } = this;
     if (network === undefined) return undefined;
@@ -274,6 +302,7 @@ export class World {
   private connectionsBreak(member: Member): void {
     for (const client of this.clients) client.broken(member);
     this.operator.broken(member);
+    this.workforce?.broken(member);
     this.leaseCheck.disturbed();
   }
 

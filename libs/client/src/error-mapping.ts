@@ -90,6 +90,9 @@ export function toConclaveError(error: TransportError, endpoint?: string): Concl
       return new ConclaveError('future-revision', message, false, details);
     case 'LeaseNotFound':
       return new ConclaveError('lease-not-found', message, false, details);
+    // Another member can, now or soon: whoever waits, such as a watch, goes on.
+    case 'NotSupportedForLearner':
+      return new UnavailableError(message, details);
     case 'UserEmpty':
     case 'AuthFailed':
     case 'AuthOldRevision':

@@ -21,6 +21,8 @@ export class NamespaceNetwork implements MemberNetwork {
   private readonly cuts = new Set<string>();
   private readonly subnet = `10.${64 + ((process.pid >> 8) & 63)}.${process.pid & 255}`;
   private places = 0;
+  /** Our end of the way to the bridge is there. */
+  private isLinked = false;
 
   private constructor(private readonly hub: Namespace) {}
 
@@ -89,17 +91,24 @@ export class NamespaceNetwork implements MemberNetwork {
     }
   }
 
-  /** The interfaces go with the namespaces. */
+  /** The other interfaces go with the namespaces, some time after; ours must not be in the way of the next network. */
   async close(): Promise<void> {
+    if (this.isLinked) ipHere(`link del ${this.ours}`);
     const namespaces = [...this.machines.values()].map(({ namespace }) => namespace);
     await Promise.all([...namespaces, this.hub].map((namespace) => namespace.close()));
   }
 
+  /** The name of our end of the way to the bridge. */
+  private get ours(): string {
+    return `cv${this.hub.pid}`;
+  }
+
   /** The bridge, and our own way to it, over which the clients come. */
   private build(): void {
-    const ours = `cv${process.pid}`;
+    const { ours } = this;
     this.hub.ip('link add bridge0 type bridge', 'link set bridge0 up');
     ipHere(`link add ${ours} type veth peer name clients netns ${this.hub.pid}`);
+    this.isLinked = true;
     ipHere(`addr add ${this.subnet}.254/24 dev ${ours}`, `link set ${ours} up`);
     this.hub.ip('link set clients master bridge0 up');
   }

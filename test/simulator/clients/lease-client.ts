@@ -10,9 +10,17 @@ import { grantRequest, revokeRequest } from './requests.js';
 /** Leases that clients asked for, newest last. */
 export class LeaseBook {
   readonly ids: bigint[] = [];
+  /** The newest one that may be asked for again. */
+  newest: bigint | undefined;
   private readonly ttls = new Map<bigint, bigint>();
 
   add(id: bigint, ttl: bigint): void {
+    this.newest = id;
+    this.addOwned(id, ttl);
+  }
+
+  /** One whose owner alone asks for it. */
+  addOwned(id: bigint, ttl: bigint): void {
     if (this.ttls.has(id)) return;
     this.ids.push(id);
     this.ttls.set(id, ttl);
@@ -78,13 +86,10 @@ export class LeaseClient {
 
   private grant(ttlSeconds: number): void {
     const { schedule, fate } = this.parts;
-    const isAgain = this.book.ids.length > 0 && fate.chance(0.1, 'same lease', this.number, this.steps);
+    const { newest } = this.book;
+    const isAgain = newest !== undefined && fate.chance(0.1, 'same lease', this.number, this.steps);
     const own = BigInt(this.number * 1_000 + ++this.granted);
-    const id = isAgain
-      ? this.book.ids.at(-1)!
-      : fate.chance(0.2, 'sign', this.number, this.steps)
-        ? -own
-        : own;
+    const id = isAgain ? newest : fate.chance(0.2, 'sign', this.number, this.steps) ? -own : own;
     const ttl = isAgain ? this.book.ttlOf(id) : BigInt(ttlSeconds);
     this.book.add(id, ttl);
     const sentAt = schedule.now;

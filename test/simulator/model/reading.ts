@@ -39,10 +39,13 @@ function filtered(rows: Version[], request: etcdserverpb.RangeRequest): Version[
   );
 }
 
-/** By key or by value only: these have no ties here, and the contract does not order ties. */
+/** By what has no ties here, since the contract does not order ties. */
 function sorted(rows: Version[], request: etcdserverpb.RangeRequest): Version[] {
   if (request.sort_order === Order.NONE) return rows;
-  const by = (row: Version): string => (request.sort_target === Target.VALUE ? row.value : row.key);
+  const by = (row: Version): string | number => {
+    if (request.sort_target === Target.CREATE) return row.create;
+    return request.sort_target === Target.VALUE ? row.value : row.key;
+  };
   const direction = request.sort_order === Order.DESCEND ? -1 : 1;
   return [...rows].sort((a, b) => (by(a) < by(b) ? -direction : direction));
 }

@@ -1,8 +1,10 @@
+import { type Clock as ClientClock, type TransportFactory } from '@conclave/client';
 import { type AppliedMark } from '../../../apps/server/src/engine/backend/backend.js';
 import { type MemoryBackend } from '../../../apps/server/src/engine/backend/memory-backend.js';
 import { type Clock } from '../../../apps/server/src/engine/platform/clock.js';
 import { type Disk } from '../../../apps/server/src/engine/platform/disk.js';
 import { type DiskModel } from '../../../apps/server/src/engine/platform/simulated-disk-model.js';
+import { type Profile } from '../world/profile.js';
 
 /**
  * A known mistake, put between the engine and its surroundings, so that the member behaves as if the mistake were its own. The simulator
@@ -12,6 +14,10 @@ export interface PlantedBug {
   readonly name: string;
   /** What a member with this mistake does, and where it happened before. */
   readonly story: string;
+  /** In how many members it shows; 1 when not given. */
+  readonly members?: number;
+  /** What its world must be like; the rest is drawn. */
+  readonly profile?: Partial<Profile>;
   /** The disk as the engine sees it. */
   disk?(disk: Disk): Disk;
   clock?(clock: Clock): Clock;
@@ -21,6 +27,8 @@ export interface PlantedBug {
   media?(files: DiskModel): void;
   /** Where a client resumes a watch. */
   resumeRevision?(next: number, headerRevision: number): number;
+  /** The network as the production client sees it. */
+  transports?(transports: TransportFactory, clock: ClientClock): TransportFactory;
 }
 
 /** Makes the store of the next process. */

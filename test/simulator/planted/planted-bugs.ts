@@ -1,4 +1,6 @@
+import { believeFromReceipt, ownKeyNotReadAgain } from './client-transports.js';
 import { ForgivingDisk, UnsyncedDisk } from './disk-wrappers.js';
+import { busyQueue, slowWays } from '../workers/worker-profile.js';
 import { type PlantedBug } from './planted-bug.js';
 import { compactionForgotten, markAhead, markBehind, revisionOfSurvivors } from './store-restarts.js';
 import { trustTornTail } from './torn-tail.js';
@@ -56,5 +58,21 @@ export const plantedBugs: readonly PlantedBug[] = [
       after: (delayMs, callback) => clock.after(delayMs, callback),
       defer: (callback) => clock.defer(callback),
     }),
+  },
+  {
+    name: 'belief-from-receipt',
+    story:
+      'a holder believes in its lease for a whole TTL after it heard of a renewal, not after it asked for it',
+    members: 3,
+    profile: { workers: slowWays },
+    transports: (transports, clock) => believeFromReceipt(transports, clock),
+  },
+  {
+    name: 'own-key-not-read-again',
+    story:
+      'a waiter takes the lock when its predecessor has gone, though its own key went before (etcd #11408)',
+    members: 3,
+    profile: { workers: busyQueue },
+    transports: (transports) => ownKeyNotReadAgain(transports),
   },
 ];

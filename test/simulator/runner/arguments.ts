@@ -85,12 +85,16 @@ export function readArguments(args: readonly string[]): Arguments | undefined {
     throw new Error('a mutant is searched by one process; leave --jobs out');
   return {
     ...readRange(values.seeds ?? values.seed ?? scenario?.seed.toString() ?? '1..20'),
-    members: readCount('members', values.members ?? scenario?.members.toString() ?? '1', 7),
+    members: readCount(
+      'members',
+      values.members ?? (scenario?.members ?? planted?.members ?? 1).toString(),
+      7,
+    ),
     twice: values.twice,
     trace: values.trace,
     planted,
     mutant: values.mutant,
-    profile: scenario?.profile ?? (values.profile === 'small' ? smallProfile : undefined),
+    profile: scenario?.profile ?? (values.profile === 'small' ? smallProfile : planted?.profile),
     profileName: values.scenario ?? values.profile ?? 'as drawn',
     worldArguments:
       (values.profile === undefined ? '' : ` --profile=${values.profile}`) +

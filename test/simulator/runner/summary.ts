@@ -27,6 +27,7 @@ export class Summary {
     for (const key of counted) this.sums.set(key, (this.sums.get(key) ?? 0) + (result[key] as number));
     this.count('machine', result.faults);
     this.count('cluster', result.network);
+    this.count('workers', result.workers);
   }
 
   get failures(): number {

@@ -28,7 +28,7 @@ export class Identities {
       id,
       name: `m${number}`,
       peerUrl: peerUrlOf(number),
-      clientUrl: `http://127.0.0.${number}:2379`,
+      clientUrl: clientUrlOf(number),
     };
     this.all.push(identity);
     this.byId.set(id, identity);
@@ -43,4 +43,13 @@ export class Identities {
 
 function peerUrlOf(number: number): string {
   return `http://127.0.0.${number}:2380`;
+}
+
+export function clientUrlOf(number: number): string {
+  return `http://127.0.0.${number}:2379`;
+}
+
+/** The number of the member that clients find at an address. */
+export function numberOfClientUrl(url: string): number {
+  return Number(/\.(\d+):/.exec(url)![1]);
 }

@@ -1,4 +1,5 @@
 import { drawNetwork, quietNetwork, type NetworkProfile } from '../network/network-profile.js';
+import { drawWorkers, noWorkers, type WorkerProfile } from '../workers/worker-profile.js';
 import { type Fate } from './fate.js';
 
 /** What one run is made of: drawn per seed, so that every seed is another small world. */
@@ -39,6 +40,7 @@ export interface Profile {
   readonly network: NetworkProfile;
   /** Mean time between two things that somebody does to the cluster's members; 0 for never. */
   readonly administratorEveryMs: number;
+  readonly workers: WorkerProfile;
 }
 
 export type OperationKind =
@@ -150,6 +152,7 @@ export function drawProfile(fate: Fate): Profile {
     retainedEntries: 5_000,
     network: quietNetwork,
     administratorEveryMs: 0,
+    workers: noWorkers,
   };
 }
 
@@ -171,6 +174,7 @@ export function drawClusterProfile(fate: Fate, members: number): Profile {
     retainedEntries: draw.pick([0, 3, 30, 5_000]),
     network: drawNetwork(fate),
     administratorEveryMs: fate.draw('profile of the administrator').pick([0, 0, 400, 1_500, 4_000]),
+    workers: drawWorkers(fate),
   };
 }
 

@@ -2,7 +2,7 @@
 export class Violation extends Error {
   override readonly name = 'Violation';
 
-  /** @param property Its code in the list of properties (K1 to K10, W1 to W11, E1 to E6, R1 to R13, S1 to S5). */
+  /** @param property Its code in the list of properties (K1 to K10, W1 to W11, E1 to E6, M1 to M6, L1 to L4, R1 to R13, S1 to S5). */
   constructor(
     readonly property: string,
     message: string,

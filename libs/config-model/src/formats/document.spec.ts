@@ -23,7 +23,11 @@ const { tree } = fc.letrec<{ value: ConfigValue; tree: ConfigTree }>((tie) => ({
     fc.string({ unit: 'grapheme' }),
     fc.boolean(),
     fc.maxSafeInteger(),
-    fc.double({ noNaN: true, noDefaultInfinity: true }).map((n) => (n === 0 ? 0 : n)),
+    // Whole numbers that are written with all their digits are refused where they may not be exact.
+    fc
+      .double({ noNaN: true, noDefaultInfinity: true })
+      .map((n) => (n === 0 ? 0 : n))
+      .filter((n) => Number.isSafeInteger(n) || !/^-?\d+$/.test(String(n))),
     fc.constant(null),
     fc.array(tie('value'), { maxLength: 3 }),
     tie('tree'),
@@ -81,6 +85,13 @@ describe('paths', () => {
 });
 
 describe('JSON and YAML', () => {
+  it.each(['json', 'yaml'] as const)('%s refuses whole numbers that may not be exact', (format) => {
+    for (const number of [2 ** 53, -(2 ** 53), 2 ** 60]) {
+      const text = format === 'json' ? `{"a": ${number}}` : `a: ${number}`;
+      expect(errorOf(format, text)).toMatch(/exact/);
+    }
+  });
+
   it.each(['json', 'yaml'] as const)('%s: every tree comes back from its text', (format) => {
     fc.assert(
       fc.property(tree, (t) => {
