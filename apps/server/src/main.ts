@@ -4,7 +4,7 @@ import { type Environment } from './options/environment.js';
 import { flagHelp } from './options/help.js';
 import { OptionsError } from './options/options-error.js';
 import { readOptions, type ReadOptions } from './options/server-options.js';
-import { HeapGrowth } from './start/heap-growth.js';
+import { boundHeapGrowth } from './start/heap-growth.js';
 import { openLogger } from './start/open-logger.js';
 import { optionsDisk } from './start/options-disk.js';
 import { ProcessLifecycle } from './start/process-lifecycle.js';
@@ -25,7 +25,7 @@ export async function runServer(argv: readonly string[], env: Environment = proc
   const read = readOrExit(argv, env);
   if (read === undefined) return;
   const { options, notices } = read;
-  new HeapGrowth().start();
+  boundHeapGrowth();
   const registry = new MetricRegistry();
   const { logger, sink } = await openLogger(options, registry);
   const lifecycle = new ProcessLifecycle(logger, sink);
