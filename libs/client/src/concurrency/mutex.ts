@@ -35,7 +35,7 @@ export interface RunOptions extends AcquireOptions {
 }
 
 /** How a lock speaks of itself. */
-export class LockKind implements HeldKind {
+class LockKind implements HeldKind {
   readonly type = 'lock';
   readonly what: string;
   constructor(readonly name: string) {

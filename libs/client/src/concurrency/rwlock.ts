@@ -1,9 +1,7 @@
 import { type Observable } from 'rxjs';
-import { durationMs } from '../duration.js';
-import { Acquisition, type AcquireOptions, type Acquired, type Target } from './acquisition.js';
+import { type AcquireOptions, type Target } from './acquisition.js';
 import { type ConcurrencyContext } from './context.js';
-import { runGuarded } from './guarded-run.js';
-import { DistributedMutex, LockHandle, LockKind, type RunOptions } from './mutex.js';
+import { DistributedMutex, type LockHandle, type RunOptions } from './mutex.js';
 import { observeWaiters, readWaiters, type Waiter } from './lock-queue.js';
 import { type QueueReading } from './queue-entries.js';
 
@@ -11,42 +9,14 @@ import { type QueueReading } from './queue-entries.js';
 export type ReadHandle = Omit<LockHandle, 'token' | 'fence' | 'headers'>;
 
 /** The reading side of a read-write lock: held by many at once, by nobody while a writer holds it or waits before. */
-export class ReadLock {
-  private readonly kind: LockKind;
-
-  constructor(
-    private readonly context: ConcurrencyContext,
-    readonly name: string,
-    private readonly target: Target,
-  ) {
-    this.kind = new LockKind(name);
-  }
-
+export interface ReadLock {
+  readonly name: string;
   /** @throws as {@link DistributedMutex.acquire}. */
-  async acquire(options: AcquireOptions = {}): Promise<ReadHandle> {
-    return this.handle(await new Acquisition(this.context, this.target).acquire(options));
-  }
-
+  acquire(options?: AcquireOptions): Promise<ReadHandle>;
   /** The lock, or null when a writer holds it or waits for it. */
-  async tryAcquire(options: Omit<AcquireOptions, 'wait'> = {}): Promise<ReadHandle | null> {
-    const acquired = await new Acquisition(this.context, this.target).tryAcquire(options);
-    return acquired === null ? null : this.handle(acquired);
-  }
-
+  tryAcquire(options?: Omit<AcquireOptions, 'wait'>): Promise<ReadHandle | null>;
   /** Runs the function under the lock. @throws as {@link DistributedMutex.run}. */
-  async run<T>(fn: (handle: ReadHandle) => Promise<T>, options: RunOptions = {}): Promise<T> {
-    const graceMs = durationMs(options.abortGrace ?? '5s', 'abortGrace');
-    const handle = this.handle(await new Acquisition(this.context, this.target).acquire(options));
-    try {
-      return await runGuarded(this.context.clock, handle, this.kind.what, () => fn(handle), graceMs);
-    } finally {
-      await handle.release();
-    }
-  }
-
-  private handle(acquired: Acquired): LockHandle {
-    return new LockHandle(this.context, acquired.claim, this.kind, acquired.done).begin();
-  }
+  run<T>(fn: (handle: ReadHandle) => Promise<T>, options?: RunOptions): Promise<T>;
 }
 
 /**
@@ -61,22 +31,19 @@ export class ReadWriteLock {
   constructor(
     private readonly context: ConcurrencyContext,
     readonly name: string,
-    targets: { readonly read: Target; readonly write: Target },
+    private readonly targets: { readonly read: Target; readonly write: Target },
   ) {
-    this.read = new ReadLock(context, name, targets.read);
+    this.read = new DistributedMutex(context, name, targets.read);
     this.write = new DistributedMutex(context, name, targets.write);
-    this.target = targets.write;
   }
-
-  private readonly target: Target;
 
   /** Who holds it first, then who waits, in order. */
   queue(options: Omit<QueueReading, 'limit'> = {}): Promise<readonly Waiter[]> {
-    return readWaiters(this.context.kv, this.target, options);
+    return readWaiters(this.context.kv, this.targets.write, options);
   }
 
   /** The queue now and after each change of it. */
   queue$(): Observable<readonly Waiter[]> {
-    return observeWaiters(this.context.watches, this.target);
+    return observeWaiters(this.context.watches, this.targets.write);
   }
 }
