@@ -48,7 +48,10 @@ export class HealthChecker {
     );
     const serializableRead: [string, Check] = ['serializable_read', () => this.#read(true)];
     this.#checks = {
-      livez: new Map([serializableRead]),
+      // A member in doubt refuses reads until it has a new state. It lives: no restart would bring that sooner.
+      livez: new Map<string, Check>([
+        ['serializable_read', async () => (doubtOf(state) === undefined ? this.#read(true) : undefined)],
+      ]),
       readyz: new Map<string, Check>([
         ['data_corruption', async () => (isCorrupt(state) ? 'alarm activated: CORRUPT' : doubtOf(state))],
         serializableRead,

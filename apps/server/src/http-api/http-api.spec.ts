@@ -275,6 +275,10 @@ describe('health', () => {
     expect((await get('/readyz'))[1]).toMatch(
       /\[-\]data_corruption failed: what this member applied differs/,
     );
+    harness.methods.rangeError = ProtocolError.of('Unhealthy');
+    expect((await get('/livez'))[0]).toBe(200);
+    harness.state.integrityNow = 'sound';
+    expect((await get('/livez'))[0]).toBe(503);
     harness.state.integrityNow = 'log-differs';
     expect((await get('/readyz/data_corruption'))[1]).toMatch(/failed: the log of this member differs/);
   });

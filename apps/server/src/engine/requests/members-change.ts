@@ -1,7 +1,6 @@
 import { etcdserverpb, GrpcStatus, membershippb, ProtocolError, WireWriter } from '@conclave/protocol';
 import { CommandKind } from '../apply/command.js';
 import { type MembersChange, singleChanges } from '../apply/membership.js';
-
 import type { QueryDone } from '../replica/queries.js';
 import { decodeRequest } from './decode.js';
 import { addedMemberId, isConnected, isLearnerReady, isQuorum, startedOf, votersOf } from './membership.js';
@@ -61,15 +60,15 @@ export function changeMembers(
   else propose();
 }
 
-function checkLearners({ limits, machine, ...parts }: RequestParts, { changes }: MembersChange): void {
+function checkLearners(parts: RequestParts, { changes }: MembersChange): void {
+  const { limits, machine } = parts;
   const { add, promote, remove } = changes;
   const { maxLearners = 1 } = limits;
   const gone = remove.filter((id) => machine.cluster.member(id)?.isLearner === true).length;
   const more = add.filter(({ isLearner }) => isLearner).length;
   if (more > 0 && machine.membership.learners - gone - promote.length + more > maxLearners)
     throw ProtocolError.of('TooManyLearners');
-  const all = { limits, machine, ...parts };
-  if (!promote.every((id) => isLearnerReady(all, id))) throw ProtocolError.of('LearnerNotReady');
+  if (!promote.every((id) => isLearnerReady(parts, id))) throw ProtocolError.of('LearnerNotReady');
 }
 
 /** Learners that are promoted are in sync, so they count as started and connected; who is added does not. */
