@@ -98,9 +98,11 @@ export class Oracle {
       const { answer: after, compacted } = log.entries[index];
       const expected = request.expected(log.model, { current: after.revision, compacted }, index);
       if (isSame(answer, expected)) return index;
-      // The revision is that of another member, which may be behind.
+      // The text is the leader's; the revision that of the member that was asked, at a time of its own after the question.
       const hasText = request.isOfLeader && !this.isAlone && answer.error === undefined;
-      if (hasText && answer.text === expected.text && answer.revision <= log.model.revision) return index;
+      const isOfTheTime =
+        answer.revision >= log.entries[floor].answer.revision && answer.revision <= log.model.revision;
+      if (hasText && answer.text === expected.text && isOfTheTime) return index;
       seen.push(expected);
     }
     throw wrong(request, answer, seen);

@@ -358,7 +358,7 @@ export class Member {
     if (process !== this.process) return;
     this.parts.schedule.note(`${this.prefix}process ${this.processes} gives up: ${error.message}`);
     if (error.name === 'MemberRemovedError') this.leaves();
-    else if (!this.faults.isFatal && !this.makesRoom(error)) {
+    else if (!this.faults.isFatal) {
       this.parts.schedule.fail(gaveUp('gave up although its storage works', error));
     }
     this.crash('stop');
@@ -382,7 +382,7 @@ export class Member {
     this.crash('stop');
   }
 
-  /** Whether a process ended because its disk was full; from now on there is room. */
+  /** Whether a process did not start because its disk was full: the log needs room to open. From now on there is some. */
   private makesRoom(error: unknown): boolean {
     const isFull = this.wasLimited && isNoSpace(error);
     if (isFull) this.setCapacity(Number.POSITIVE_INFINITY);
