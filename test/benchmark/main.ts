@@ -5,14 +5,22 @@ import { hasProgram, repositoryRoot } from '../members/member-process.js';
 import { type ClusterEffort, type ClusterFigures, measureCluster } from './cluster/cluster.js';
 import { measureMillionKeys } from './million-keys.js';
 import { profilePuts, type PutProfile } from './profile.js';
-import { comparisonTable, describeMachine, limitTable, millionKeyTable, profileTable } from './report.js';
+import {
+  comparisonTable,
+  describeMachine,
+  limitTable,
+  millionKeyTable,
+  profileTable,
+  sdkTable,
+} from './report.js';
 import { compareRequests, putLoad } from './requests.js';
 import { type Comparison } from './rounds.js';
+import { measureSdk, type SdkFigures } from './sdk/sdk.js';
 import { Target, type TargetName } from './target.js';
 import { compareWatch } from './watch.js';
 
 const usage = `npm run bench -- [options]
-  --only=requests,watch,keys,cluster,profile   parts to run, default all; of the cluster part alone
+  --only=requests,watch,keys,cluster,sdk,profile   parts to run, default all; of the cluster part alone
                                cluster-requests, failover, transfer, catch-up
   --shape=TEXT                 of the requests only shapes whose name contains this
   --rounds=N                   alternating rounds per figure, default 5
@@ -23,7 +31,7 @@ const usage = `npm run bench -- [options]
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: 'requests,watch,keys,cluster,profile' },
+    only: { type: 'string', default: 'requests,watch,keys,cluster,sdk,profile' },
     shape: { type: 'string', default: '' },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '5' },
@@ -67,6 +75,14 @@ async function clusterFigures(parts: readonly string[], effort: ClusterEffort): 
   return figures;
 }
 
+async function sdkFigures(effort: ClusterEffort): Promise<SdkFigures> {
+  const figures = await withTargets((targets) => measureSdk(targets, effort));
+  process.stdout.write(
+    `${sdkTable(figures.rows)}\n\n${limitTable(figures.limits, 'one client process')}\n\n`,
+  );
+  return figures;
+}
+
 async function main(): Promise<void> {
   const missing = ['etcd', 'h2load'].filter((program) => !hasProgram(program));
   if (missing.length > 0)
@@ -88,6 +104,7 @@ async function main(): Promise<void> {
     : undefined;
   if (millionKeys !== undefined) process.stdout.write(`${millionKeyTable(millionKeys)}\n\n`);
   const cluster = await clusterFigures(parts, effort);
+  const sdk = parts.includes('sdk') ? await sdkFigures(effort) : undefined;
   const profiles: PutProfile[] = [];
   if (parts.includes('profile')) {
     profiles.push(await profilePuts(putLoad(100, 1, effort)), await profilePuts(putLoad(4, 50, effort)));
@@ -102,6 +119,7 @@ async function main(): Promise<void> {
     comparisons,
     millionKeys,
     cluster,
+    sdk,
     profiles,
   };
   writeFileSync(join(folder, 'latest.json'), `${JSON.stringify(result, null, 2)}\n`);

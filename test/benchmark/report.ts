@@ -4,6 +4,7 @@ import { type Limit } from './cluster/limit.js';
 import { type MillionKeyFigures } from './million-keys.js';
 import { type PutProfile } from './profile.js';
 import { type Comparison, median } from './rounds.js';
+import { type SdkRow } from './sdk/sdk.js';
 import { type TargetName } from './target.js';
 
 /** The machine that figures were measured on. */
@@ -44,14 +45,42 @@ export function comparisonTable(comparisons: readonly Comparison[]): string {
 }
 
 /** Figures of ours alone, with the most that they may be. */
-export function limitTable(limits: readonly Limit[]): string {
+export function limitTable(limits: readonly Limit[], title = 'three members'): string {
   const rows = limits.map(({ name, unit, value, atMost, note }) => [
     `${name} (${unit})`,
-    value >= 100 ? thousands(value) : String(Number(value.toFixed(1))),
-    atMost === undefined ? '' : `${thousands(atMost)} ${value <= atMost ? 'met' : 'MISSED'}`,
+    value >= 100 ? thousands(value) : String(Number(value.toFixed(value < 1 ? 3 : 1))),
+    atMost === undefined
+      ? ''
+      : `${atMost < 1 ? String(atMost) : thousands(atMost)} ${value <= atMost ? 'met' : 'MISSED'}`,
     note,
   ]);
-  return table(['three members', 'conclave', 'at most', 'note'], rows);
+  return table([title, 'conclave', 'at most', 'note'], rows);
+}
+
+/** The SDK and npm `etcd3`, each on the servers it can be used with. */
+export function sdkTable(rows: readonly SdkRow[]): string {
+  const cells = rows.map(({ name, unit, oursOnOurs, oursOnEtcd, etcd3OnEtcd, floor }) => {
+    const ratio = oursOnOurs / etcd3OnEtcd;
+    return [
+      `${name} (${unit})`,
+      ...[oursOnOurs, oursOnEtcd, etcd3OnEtcd].map(thousands),
+      ratio.toFixed(2),
+      floor === undefined ? '' : `${floor} ${ratio >= floor ? 'met' : 'MISSED'}`,
+      `${(oursOnEtcd / etcd3OnEtcd).toFixed(2)} ${oursOnEtcd >= etcd3OnEtcd ? 'met' : 'MISSED'}`,
+    ];
+  });
+  return table(
+    [
+      'one client process',
+      'ours on ours',
+      'ours on etcd',
+      'etcd3 on etcd',
+      'ratio',
+      'floor',
+      'on etcd alone (1)',
+    ],
+    cells,
+  );
 }
 
 export function millionKeyTable(figures: Readonly<Record<TargetName, MillionKeyFigures>>): string {
