@@ -38,6 +38,8 @@ export interface MemberProcessOptions {
   readonly place?: ClusterPlace;
   /** `https` needs flags with certificates. */
   readonly peerScheme?: 'http' | 'https';
+  /** `https` needs flags with certificates. */
+  readonly clientScheme?: 'http' | 'https';
   /** Further flags. */
   readonly flags?: readonly string[];
   readonly environment?: NodeJS.ProcessEnv;
@@ -81,7 +83,7 @@ export class MemberProcess {
   }
 
   get url(): string {
-    return `http://${this.address}`;
+    return `${this.options.clientScheme ?? 'http'}://${this.address}`;
   }
 
   get peerUrl(): string {

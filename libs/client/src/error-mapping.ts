@@ -94,6 +94,10 @@ export function toConclaveError(error: TransportError, endpoint?: string): Concl
     case 'NotSupportedForLearner':
       return new UnavailableError(message, details);
     case 'UserEmpty':
+      return new UnauthorizedError(
+        `${message}; give createClient \`auth\`, the server wants to know who calls`,
+        details,
+      );
     case 'AuthFailed':
     case 'AuthOldRevision':
       return new UnauthorizedError(message, details);

@@ -1,7 +1,14 @@
-import { GrpcChannel, GrpcError, nodeRuntime, type Runtime as GrpcRuntime } from '@conclave/grpc';
+import {
+  type ClientStream,
+  GrpcChannel,
+  GrpcError,
+  nodeRuntime,
+  type Runtime as GrpcRuntime,
+} from '@conclave/grpc';
 import { GrpcStatus } from '@conclave/protocol';
 import { parseEndpoint } from './connection/endpoint.js';
 import {
+  type PausableStream,
   type StreamOptions,
   type Transport,
   TransportError,
@@ -26,10 +33,11 @@ class GrpcTransport implements Transport {
 
   /** @throws InvalidArgumentError when the endpoint is no address. */
   constructor(endpoint: string, options: TransportOptions, runtime: GrpcRuntime) {
-    const { host, port, tls } = parseEndpoint(endpoint);
+    const { host, port, scheme } = parseEndpoint(endpoint);
+    const isEncrypted = scheme === 'https' || (scheme === undefined && options.tls !== undefined);
     this.channel = new GrpcChannel(
       {
-        target: { host, port, ...(tls ? { tls: options.tls ?? {} } : {}) },
+        target: { host, port, ...(isEncrypted ? { tls: options.tls ?? {} } : {}) },
         keepaliveIntervalMs: options.keepalive.timeMs,
         keepaliveTimeoutMs: options.keepalive.timeoutMs,
         userAgent: 'conclave-client',
@@ -39,7 +47,9 @@ class GrpcTransport implements Transport {
     this.channel.onState = (state, error) => {
       if (state !== 'disconnected') return;
       options.onLost(
-        new TransportError(GrpcStatus.Unavailable, error?.message ?? 'the connection was lost', true),
+        new TransportError(GrpcStatus.Unavailable, error?.message ?? 'the connection was lost', true, {
+          cause: error,
+        }),
       );
     };
   }
@@ -53,21 +63,43 @@ class GrpcTransport implements Transport {
   }
 
   stream(path: string, options: StreamOptions, observer: TransportObserver): TransportStream {
+    const { stream, cancel } = this.open(path, options, observer);
+    return {
+      send: (message) => {
+        stream.send(message);
+      },
+      cancel,
+    };
+  }
+
+  serverStream(
+    path: string,
+    request: Uint8Array,
+    options: StreamOptions,
+    observer: TransportObserver,
+  ): PausableStream {
+    const { stream, cancel } = this.open(path, options, observer);
+    stream.send(request);
+    stream.halfClose();
+    return { pause: () => stream.pause(), resume: () => stream.resume(), cancel };
+  }
+
+  private open(
+    path: string,
+    options: StreamOptions,
+    observer: TransportObserver,
+  ): { readonly stream: ClientStream; readonly cancel: () => void } {
     const stream = this.channel.stream(path, { metadata: options.metadata });
     let isCancelled = false;
     stream.onMessage = (message) => observer.message(message);
     stream.onEnd = (error) => {
       if (!isCancelled) observer.end(error === undefined ? undefined : toTransportError(error));
     };
-    return {
-      send: (message) => {
-        stream.send(message);
-      },
-      cancel: () => {
-        isCancelled = true;
-        stream.cancel();
-      },
+    const cancel = (): void => {
+      isCancelled = true;
+      stream.cancel();
     };
+    return { stream, cancel };
   }
 
   close(): void {

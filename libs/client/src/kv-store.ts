@@ -39,13 +39,23 @@ export interface StoreReplacement {
  * - Calls that change nothing, and calls that provably never reached a member, are retried inside until the timeout.
  *   A write whose outcome is unknown is never sent twice: it rejects with `MaybeAppliedError`.
  * - Reads never go back in time: a read that starts after an answer at revision R is answered at R or later, or rejects
- *   with `StoreReplacedError` after `replaced$` told about it.
+ *   with `StoreReplacedError` after `replaced$` told about it. Only serializable reads may, where the user has said so
+ *   (`monotonicReads: false`).
  * - Streams never deliver inside the call that opens them or sends on them.
  * - A watch stream carries what the server sends, unchanged and in order; resuming is the caller's business.
  * - Leases survive the loss of a stream; `leaseKeepAlive` answers come in the order of the requests.
  */
 export interface KvStore {
   range(request: etcdserverpb.RangeRequest, options?: CallOptions): Promise<etcdserverpb.RangeResponse>;
+  /**
+   * A range in pieces, as fast as they are taken: all entries of all pieces are the range at one revision. Undefined, or
+   * absent, where the store cannot do that. It is not repeated inside: after a retryable error the caller goes on behind the
+   * last entry, with the revision in the request.
+   */
+  rangeStream?(
+    request: etcdserverpb.RangeRequest,
+    options?: CallOptions,
+  ): AsyncIterable<etcdserverpb.RangeResponse> | undefined;
   put(request: etcdserverpb.PutRequest, options?: CallOptions): Promise<etcdserverpb.PutResponse>;
   deleteRange(
     request: etcdserverpb.DeleteRangeRequest,

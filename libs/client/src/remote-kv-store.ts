@@ -1,7 +1,11 @@
 import { etcdserverpb as pb } from '@conclave/protocol';
 import { type Observable } from 'rxjs';
-import { Caller, type Codec } from './connection/caller.js';
+import { DeniedWatch } from './auth/denied-watch.js';
+import { type Tokens } from './auth/tokens.js';
+import { type Caller, type Codec } from './connection/caller.js';
 import { type Connection } from './connection/connection.js';
+import { method } from './connection/method.js';
+import { RangeStreams } from './connection/range-streams.js';
 import { RemoteStream } from './connection/remote-stream.js';
 import { ConclaveError } from './errors.js';
 import {
@@ -11,36 +15,11 @@ import {
   type StoreReplacement,
   type StreamObserver,
 } from './kv-store.js';
-import { type Runtime } from './runtime.js';
 import { type Metadata } from './transport.js';
 
 export interface RemoteKvStoreOptions {
-  readonly runtime: Runtime;
-  readonly requestTimeoutMs: number;
-  readonly retry: { readonly baseMs: number; readonly maxMs: number };
-  readonly metadata: Metadata;
   /** Watch and lease streams ask the member to refuse them while it has no leader. */
   readonly requireLeader: boolean;
-}
-
-/** Both codecs of one method, and how a call of it may be repeated. */
-function method<Q, S>(
-  path: string,
-  repeat: Codec<Q, S>['repeat'],
-  request: Fns<Q>,
-  response: Fns<S>,
-): Codec<Q, S> {
-  return {
-    path,
-    repeat,
-    encode: (message) => request.encode(message).finish(),
-    decode: (bytes) => response.decode(bytes),
-  };
-}
-
-interface Fns<T> {
-  encode(message: T): { finish(): Uint8Array };
-  decode(bytes: Uint8Array): T;
 }
 
 const methods = {
@@ -93,18 +72,18 @@ const methods = {
 /** The store behind a cluster's client ports. */
 export class RemoteKvStore implements KvStore {
   readonly replaced$: Observable<StoreReplacement>;
-  private readonly caller: Caller;
   private readonly streamMetadata: Metadata;
+  private readonly rangeStreams: RangeStreams;
 
   constructor(
     private readonly connection: Connection,
+    private readonly caller: Caller,
+    private readonly tokens: Tokens,
     options: RemoteKvStoreOptions,
   ) {
     this.replaced$ = connection.identity.replaced$;
-    this.caller = new Caller(connection, options);
-    this.streamMetadata = options.requireLeader
-      ? { ...options.metadata, hasleader: 'true' }
-      : options.metadata;
+    this.streamMetadata = options.requireLeader ? { hasleader: 'true' } : {};
+    this.rangeStreams = new RangeStreams(connection, tokens);
   }
 
   /** A serializable answer that is older than what was seen before is asked for again, then linearizably. */
@@ -171,14 +150,28 @@ export class RemoteKvStore implements KvStore {
     return this.mustAnswer(methods.leaseLeases, pb.LeaseLeasesRequest.create(), options, true);
   }
 
+  rangeStream(request: pb.RangeRequest, options?: CallOptions): AsyncIterable<pb.RangeResponse> | undefined {
+    return this.rangeStreams.isSupported ? this.rangeStreams.open(request, options?.signal) : undefined;
+  }
+
   watch(observer: StreamObserver<pb.WatchResponse>): RequestStream<pb.WatchRequest> {
-    return new RemoteStream(this.connection, methods.watch, this.streamMetadata, observer);
+    if (!this.tokens.areUsed) return this.open(methods.watch, observer);
+    // A transaction without operations needs a valid token and no permission.
+    const denied = new DeniedWatch(observer, this.tokens, () => this.txn(pb.TxnRequest.create()));
+    return denied.observe(this.open(methods.watch, denied));
   }
 
   leaseKeepAlive(
     observer: StreamObserver<pb.LeaseKeepAliveResponse>,
   ): RequestStream<pb.LeaseKeepAliveRequest> {
-    return new RemoteStream(this.connection, methods.leaseKeepAlive, this.streamMetadata, observer);
+    return this.open(methods.leaseKeepAlive, observer);
+  }
+
+  private open<Q, S extends { header: pb.ResponseHeader | undefined }>(
+    codec: Codec<Q, S>,
+    observer: StreamObserver<S>,
+  ): RemoteStream<Q, S> {
+    return new RemoteStream(this.connection, this.tokens, codec, this.streamMetadata, observer);
   }
 
   /** `localRevision`: the header carries the member's own revision, which may lag without meaning anything. */

@@ -44,6 +44,17 @@ export interface TransportStream {
   cancel(): void;
 }
 
+/** A stream of answers to one request. */
+export interface PausableStream {
+  /**
+   * Stops and restarts the observer. What arrives meanwhile is bounded by the window of the connection, which the server
+   * then finds closed.
+   */
+  pause(): void;
+  resume(): void;
+  cancel(): void;
+}
+
 /**
  * One connection to one member, as narrow as the SDK can live with. It never reconnects to hide a failure: a lost
  * connection fails its calls and streams, and the SDK decides what to do next.
@@ -52,6 +63,13 @@ export interface Transport {
   /** @throws TransportError (rejects) for every status but OK. */
   unary(path: string, request: Uint8Array, options: UnaryOptions): Promise<Uint8Array>;
   stream(path: string, options: StreamOptions, observer: TransportObserver): TransportStream;
+  /** One request, many answers. Optional: without it large ranges are read in pages. */
+  serverStream?(
+    path: string,
+    request: Uint8Array,
+    options: StreamOptions,
+    observer: TransportObserver,
+  ): PausableStream;
   /** Fails what still runs with Unavailable and gives up the connection. Idempotent. */
   close(): void;
 }
@@ -64,9 +82,11 @@ export interface TransportOptions {
   readonly onLost: (error: TransportError) => void;
 }
 
-/** Certificates in PEM. Used for endpoints that start with `https://`. */
+/** Certificates in PEM. Used for endpoints that start with `https://` or have no scheme. */
 export interface TlsOptions {
+  /** Authorities to trust; the system's when absent. */
   readonly ca?: string | Uint8Array;
+  /** The client's own certificate and key, for servers that ask for them. */
   readonly cert?: string | Uint8Array;
   readonly key?: string | Uint8Array;
   /** The name to expect in the server's certificate, when it is not the host of the endpoint. */
@@ -74,7 +94,8 @@ export interface TlsOptions {
 }
 
 /**
- * Makes the connection to one endpoint (`http://host:port`, `https://host:port` or `host:port`).
+ * Makes the connection to one endpoint (`http://host:port`, `https://host:port`, or `host:port`, which is encrypted when
+ * there are TLS options).
  *
  * @throws InvalidArgumentError when the endpoint is no address.
  */

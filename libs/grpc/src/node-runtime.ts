@@ -182,6 +182,7 @@ class SocketPipe implements Pipe {
   handler: PipeHandler | undefined;
   readonly remote: Endpoint;
   #error: Error | undefined;
+  #isOpening: boolean;
   #heldBack = false;
   readonly #onData = (chunk: Uint8Array): void => this.handler?.onBytes(chunk);
   readonly #onDrain = (): void => {
@@ -189,7 +190,10 @@ class SocketPipe implements Pipe {
     this.#heldBack = false;
     this.handler?.onDrain();
   };
-  readonly #onEnd = (): void => this.handler?.onEnd();
+  // After an error, and before the TLS handshake is done, Node says both that the socket ended and, with `close`, why.
+  readonly #onEnd = (): void => {
+    if (this.#error === undefined && !this.#isOpening) this.handler?.onEnd();
+  };
   readonly #onError = (error: Error): void => {
     this.#error = error;
   };
@@ -206,7 +210,12 @@ class SocketPipe implements Pipe {
     socket.on('end', this.#onEnd);
     socket.on('error', this.#onError);
     socket.on('close', this.#onClose);
-    if (openEvent !== undefined) socket.once(openEvent, () => this.handler?.onOpen());
+    this.#isOpening = openEvent !== undefined;
+    if (openEvent === undefined) return;
+    socket.once(openEvent, () => {
+      this.#isOpening = false;
+      this.handler?.onOpen();
+    });
   }
 
   get local(): Endpoint {

@@ -2,7 +2,11 @@ import { type ClientOptions, type ConclaveClient, createClient } from '@conclave
 import { etcdserverpb } from '@conclave/protocol';
 import { RpcClient } from '../../compat/rpc-client.js';
 import { MemberCluster } from '../../members/member-cluster.js';
-import { type MemberProcess, type MemberProcessOptions } from '../../members/member-process.js';
+import {
+  type MemberKind,
+  type MemberProcess,
+  type MemberProcessOptions,
+} from '../../members/member-process.js';
 
 const { StatusRequest, StatusResponse } = etcdserverpb;
 
@@ -16,8 +20,9 @@ export class ClusterFixture {
   static async start(
     size: number,
     options: Omit<MemberProcessOptions, 'place' | 'directory'> = {},
+    kind: MemberKind = 'conclave',
   ): Promise<ClusterFixture> {
-    const fixture = new ClusterFixture(await MemberCluster.create('conclave', size, options));
+    const fixture = new ClusterFixture(await MemberCluster.create(kind, size, options));
     try {
       await fixture.cluster.start();
     } catch (error) {

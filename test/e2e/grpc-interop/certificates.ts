@@ -31,14 +31,14 @@ export class TestAuthority {
     return this.#file('ca.pem');
   }
 
-  /** A key pair for `commonName`, valid as server at localhost and 127.0.0.1 and as client. */
-  issue(commonName: string): KeyPair {
+  /**
+   * A key pair for `commonName`, valid as server at localhost and 127.0.0.1 (or at `names`) and as client, for `days`
+   * (default 2; less than 0: expired).
+   */
+  issue(commonName: string, { names = 'DNS:localhost,IP:127.0.0.1', days = 2 } = {}): KeyPair {
     const name = commonName.replace(/\W/g, '-');
     const extensions = this.#file(`${name}.ext`);
-    writeFileSync(
-      extensions,
-      'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n',
-    );
+    writeFileSync(extensions, `subjectAltName=${names}\nextendedKeyUsage=serverAuth,clientAuth\n`);
     const request = [
       '-newkey',
       'ec',
@@ -58,7 +58,7 @@ export class TestAuthority {
       '-extfile',
       extensions,
     ];
-    openssl(['x509', '-req', '-days', '2', ...authority, ...files]);
+    openssl(['x509', '-req', '-days', String(days), ...authority, ...files]);
     return {
       cert: readFileSync(this.#file(`${name}.pem`), 'utf8'),
       key: readFileSync(this.#file(`${name}.key`), 'utf8'),

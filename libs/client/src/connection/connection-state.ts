@@ -1,7 +1,13 @@
 /** What the client knows about its way to the cluster. Times are milliseconds since the Unix epoch. */
 export type ConnectionState =
   | { readonly kind: 'idle' }
-  | { readonly kind: 'connecting'; readonly attempt: number; readonly nextRetryAt?: number }
+  | {
+      readonly kind: 'connecting';
+      readonly attempt: number;
+      readonly nextRetryAt?: number;
+      /** Why the attempt before failed. */
+      readonly lastError?: Error;
+    }
   | {
       readonly kind: 'connected';
       readonly endpoint: string;

@@ -64,6 +64,19 @@ describe('connection', () => {
     expect(alone.states.at(-1)).toBe('connected x');
   });
 
+  it('says why the attempt before failed', async () => {
+    const { clock, network, client } = world();
+    for (const name of ['a', 'b', 'c']) network.crash(name);
+    const reasons: (string | undefined)[] = [];
+    client.connection$.subscribe((state) => {
+      if (state.kind === 'connecting') reasons.push(state.lastError?.message);
+    });
+    void client.ready().catch(() => undefined);
+    await clock.advance(100);
+    expect(reasons.slice(0, 2)).toEqual([undefined, 'connection refused']);
+    await client.close();
+  });
+
   it('pauses longer and longer between rounds, and says when the next one is', async () => {
     const { clock, network, client } = world({ retry: { base: 100, max: 400 } });
     for (const name of ['a', 'b', 'c']) network.crash(name);

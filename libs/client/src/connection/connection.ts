@@ -1,59 +1,59 @@
-import { type etcdserverpb, GrpcStatus } from '@conclave/protocol';
 import { BehaviorSubject, type Observable } from 'rxjs';
 import { Backoff, type BackoffOptions } from '../backoff.js';
 import { abortable, pause } from '../cancellation.js';
 import { type Failure } from '../error-mapping.js';
 import { ClosedError, UnavailableError } from '../errors.js';
 import { type Runtime } from '../runtime.js';
-import { type TlsOptions, TransportError, type TransportFactory } from '../transport.js';
 import { type ConnectionState } from './connection-state.js';
-import { Endpoints } from './endpoints.js';
-import { Link } from './link.js';
+import { type Dialled, Dialer, type DialerOptions, isBetter } from './dialer.js';
+import { type DiscoveredMembers, Endpoints } from './endpoints.js';
+import { type Link } from './link.js';
 import { StoreIdentity } from './store-identity.js';
 
-export interface ConnectionOptions {
+export interface ConnectionOptions extends DialerOptions {
   readonly endpoints: readonly string[] | Observable<readonly string[]>;
-  readonly transports: TransportFactory;
   readonly runtime: Runtime;
   readonly backoff: BackoffOptions;
-  /** How long one member may take to answer the first question, in milliseconds. */
-  readonly dialTimeoutMs: number;
-  readonly keepalive: { readonly timeMs: number; readonly timeoutMs: number };
-  readonly tls?: TlsOptions;
-  readonly metadata: Readonly<Record<string, string>>;
 }
-
-type DialResult =
-  | {
-      readonly kind: 'usable' | 'leaderless' | 'foreign';
-      readonly link: Link;
-      readonly status: etcdserverpb.StatusResponse;
-    }
-  | { readonly kind: 'failed'; readonly error: Error };
 
 /**
  * The client's way to the cluster: at most one link to one member at a time. It dials on first use, and again whenever
- * the link fails: every endpoint once per round, with a jittered pause before each round after the first.
+ * the link fails: every endpoint once per round, in random order, with a jittered pause before each round after the first.
  *
  * Invariants: `dialing` is set exactly while there is no link and the connection is wanted; a link in use belongs to
  * the cluster of `identity`.
  */
 export class Connection {
   readonly identity = new StoreIdentity();
+  /** Makes the connections of this client. */
+  readonly dialer: Dialer;
   private readonly endpoints: Endpoints;
   private readonly backoff: Backoff;
   private readonly states = new BehaviorSubject<ConnectionState>({ kind: 'idle' });
   readonly state$: Observable<ConnectionState> = this.states.asObservable();
   private readonly stop = new AbortController();
   private link: Link | undefined;
+  /** 0n while there is no link, or when its member has not said it. */
+  private memberId = 0n;
   private dialing: Promise<Link> | undefined;
   private checking = false;
   private lastError: Error = new UnavailableError('no endpoint was tried yet');
   private listChanged: (() => void) | undefined;
 
   constructor(private readonly options: ConnectionOptions) {
+    this.dialer = new Dialer(options);
     this.backoff = new Backoff(options.backoff, options.runtime.random);
     this.endpoints = new Endpoints(options.endpoints, options.runtime.random, () => this.onListChanged());
+  }
+
+  /** The addresses in use now, and each change of them. */
+  get endpoints$(): Observable<readonly string[]> {
+    return this.endpoints.list$;
+  }
+
+  /** The members that the cluster has now: others are used no longer. */
+  discover(members: DiscoveredMembers): void {
+    if (!this.stop.signal.aborted) this.endpoints.discover(members);
   }
 
   /** Why the last attempt to connect failed. */
@@ -99,8 +99,8 @@ export class Connection {
   check(link: Link): void {
     if (link !== this.link || this.checking) return;
     this.checking = true;
-    link
-      .probe(this.options.dialTimeoutMs)
+    this.dialer
+      .probe(link)
       .then(
         () => undefined,
         (error: Error) => this.drop(link, error),
@@ -115,6 +115,7 @@ export class Connection {
     if (link !== this.link) return;
     this.link = undefined;
     this.lastError = error;
+    this.endpoints.failed(link.endpoint);
     this.states.next({ kind: 'suspended', since: this.options.runtime.clock.wall(), lastError: error });
     link.retire();
     if (!this.stop.signal.aborted) void this.acquire().catch(() => undefined);
@@ -124,6 +125,7 @@ export class Connection {
     if (this.stop.signal.aborted) return;
     this.stop.abort(new ClosedError());
     this.endpoints.stop();
+    this.options.tls.stop();
     this.listChanged?.();
     const { link } = this;
     this.link = undefined;
@@ -140,7 +142,8 @@ export class Connection {
       // After a loss even the first round waits a little: all clients of a member lose it at the same moment.
       if (round > 0 || suspended) await this.waitForRound(suspended);
       if (this.stop.signal.aborted) throw new ClosedError();
-      if (!suspended) this.states.next({ kind: 'connecting', attempt: round + 1 });
+      if (!suspended)
+        this.states.next({ kind: 'connecting', attempt: round + 1, ...this.failureAfter(round) });
       if (this.endpoints.size === 0) await this.waitForList();
       const connected = await this.tryRound();
       if (connected !== undefined) return this.use(connected);
@@ -152,9 +155,14 @@ export class Connection {
     const delayMs = this.backoff.next();
     if (!suspended) {
       const attempt = this.backoff.attempt + 1;
-      this.states.next({ kind: 'connecting', attempt, nextRetryAt: clock.wall() + delayMs });
+      const nextRetryAt = clock.wall() + delayMs;
+      this.states.next({ kind: 'connecting', attempt, nextRetryAt, lastError: this.lastError });
     }
     await pause(clock, delayMs, this.stop.signal);
+  }
+
+  private failureAfter(rounds: number): { readonly lastError?: Error } {
+    return rounds === 0 ? {} : { lastError: this.lastError };
   }
 
   private waitForList(): Promise<void> {
@@ -165,73 +173,57 @@ export class Connection {
   }
 
   /**
-   * Every endpoint once. A member without a leader is taken only when no other one is better. Members of another cluster
-   * are taken only when no member of the known cluster answered in the whole round: then the store was replaced.
+   * Every endpoint once. A member without a leader, or without a vote, is taken only when no other one is better. Members
+   * of another cluster are taken only when no member of the known cluster answered in the whole round: then the store was
+   * replaced.
    */
-  private async tryRound(): Promise<Exclude<DialResult, { kind: 'failed' }> | undefined> {
-    let second: Exclude<DialResult, { kind: 'failed' }> | undefined;
+  private async tryRound(): Promise<Dialled | undefined> {
+    let best: Dialled | undefined;
     for (const endpoint of this.endpoints.round()) {
-      const result = await this.dialOne(endpoint);
+      const dialled = await this.dialOne(endpoint);
       if (this.stop.signal.aborted) {
-        if (result.kind !== 'failed') result.link.close();
-        second?.link.close();
+        dialled?.link.close();
+        best?.link.close();
         throw new ClosedError();
       }
-      if (result.kind === 'failed') {
-        this.lastError = result.error;
-      } else if (result.kind === 'usable') {
-        second?.link.close();
-        return result;
-      } else if (second === undefined || (second.kind === 'foreign' && result.kind === 'leaderless')) {
-        second?.link.close();
-        second = result;
+      if (dialled === undefined) continue;
+      if (isBetter(dialled, best)) {
+        best?.link.close();
+        best = dialled;
       } else {
-        result.link.close();
+        dialled.link.close();
       }
+      if (best?.kind === 'usable') return best;
     }
-    return second;
+    return best;
   }
 
-  private async dialOne(endpoint: string): Promise<DialResult> {
-    const { transports, keepalive, tls, metadata, dialTimeoutMs } = this.options;
-    let made: Link | undefined;
-    const onLost = (error: Error): void => {
-      if (made !== undefined) this.drop(made, error);
-    };
+  private async dialOne(endpoint: string): Promise<Dialled | undefined> {
     try {
-      const security = tls === undefined ? {} : { tls };
-      const link = new Link(endpoint, transports, { keepalive, onLost, ...security }, metadata);
-      made = link;
-      const status = await link.probe(dialTimeoutMs);
-      const clusterId = status.header?.cluster_id ?? 0n;
-      if (!this.identity.matches(clusterId)) return { kind: 'foreign', link, status };
-      return { kind: status.leader === 0n ? 'leaderless' : 'usable', link, status };
-    } catch (caught) {
-      made?.close();
-      const error =
-        caught instanceof Error ? caught : new TransportError(GrpcStatus.Unknown, String(caught), true);
-      return { kind: 'failed', error };
+      return await this.dialer.dial(endpoint, this.identity, (link, error) => this.drop(link, error));
+    } catch (error) {
+      this.lastError = error as Error;
+      return undefined;
     }
   }
 
-  private use(result: Exclude<DialResult, { kind: 'failed' }>): Link {
-    const { link, status } = result;
-    const clusterId = status.header?.cluster_id ?? 0n;
+  private use(dialled: Dialled): Link {
+    const { link, status, kind } = dialled;
+    const clusterId = status?.header?.cluster_id ?? 0n;
     this.link = link;
+    this.memberId = status?.header?.member_id ?? 0n;
     this.dialing = undefined;
-    this.endpoints.taken(link.endpoint);
     // A member without a leader is no success yet: the next rounds go on waiting longer.
-    if (result.kind === 'usable') this.backoff.reset();
-    if (result.kind === 'foreign') this.identity.adopt(clusterId, 0n);
+    if (kind === 'usable') this.backoff.reset();
+    if (kind === 'foreign') this.identity.adopt(clusterId, 0n);
     // The revision of a status is the member's own and may lag, so it only ever raises what was seen.
-    else this.identity.admit(status.header, { ...this.identity.mark(), revision: 0n });
-    const revision = status.header?.revision ?? 0n;
+    else this.identity.admit(status?.header, { ...this.identity.mark(), revision: 0n });
     this.states.next({
       kind: 'connected',
       endpoint: link.endpoint,
       clusterId,
-      revision,
-      raftTerm: status.raftTerm,
+      revision: status?.header?.revision ?? 0n,
+      raftTerm: status?.raftTerm ?? 0n,
     });
     return link;
   }
@@ -240,7 +232,7 @@ export class Connection {
     this.listChanged?.();
     this.listChanged = undefined;
     const link = this.link;
-    if (link !== undefined && !this.endpoints.includes(link.endpoint)) {
+    if (link !== undefined && !this.endpoints.includes(link.endpoint, this.memberId)) {
       this.drop(link, new UnavailableError(`${link.endpoint} is no longer in the list of endpoints`));
     }
   }

@@ -4,7 +4,8 @@ import { InvalidArgumentError } from '../errors.js';
 export interface EndpointAddress {
   readonly host: string;
   readonly port: number;
-  readonly tls: boolean;
+  /** Undefined when the endpoint has none: encrypted when the client has TLS options. */
+  readonly scheme: 'http' | 'https' | undefined;
 }
 
 const defaultPort = 2_379;
@@ -24,5 +25,6 @@ export function parseEndpoint(endpoint: string): EndpointAddress {
       `endpoints: ${JSON.stringify(endpoint)} is no address; write 'http://host:port', 'https://host:port' or 'host:port'`,
     );
   }
-  return { host: host.replace(/^\[|\]$/g, ''), port, tls: match?.[1] === 'https' };
+  const scheme = match?.[1] as 'http' | 'https' | undefined;
+  return { host: host.replace(/^\[|\]$/g, ''), port, scheme };
 }

@@ -1,5 +1,7 @@
 import { etcdserverpb, GrpcStatus } from '@conclave/protocol';
 import {
+  type Metadata,
+  type PausableStream,
   type StreamOptions,
   type Transport,
   TransportError,
@@ -20,7 +22,7 @@ const statusPath = '/etcdserverpb.Maintenance/Status';
  */
 export class Link {
   private readonly transport: Transport;
-  private readonly streams = new Set<TransportObserver>();
+  private readonly streams = new Set<GuardedObserver>();
   private unaryRunning = 0;
   private retired = false;
   private gone = false;
@@ -29,13 +31,12 @@ export class Link {
     readonly endpoint: string,
     factory: TransportFactory,
     options: TransportOptions,
-    private readonly probeMetadata: Readonly<Record<string, string>>,
   ) {
     this.transport = factory(endpoint, options);
   }
 
   async unary(path: string, request: Uint8Array, options: UnaryOptions): Promise<Uint8Array> {
-    if (this.retired) throw new TransportError(GrpcStatus.Unavailable, 'the connection was replaced', false);
+    if (this.retired) throw replaced();
     this.unaryRunning += 1;
     try {
       return await this.transport.unary(path, request, options);
@@ -49,40 +50,53 @@ export class Link {
     }
   }
 
+  /** The stream of a retired link ends at once, though not inside this call. */
   stream(path: string, options: StreamOptions, observer: TransportObserver): TransportStream {
-    let over = false;
-    const guarded: TransportObserver = {
-      message: (bytes) => {
-        if (!over) observer.message(bytes);
-      },
-      end: (error) => {
-        if (over) return;
-        over = true;
-        this.streams.delete(guarded);
-        observer.end(error);
-      },
-    };
-    this.streams.add(guarded);
+    const guarded = new GuardedObserver(observer, this.streams);
+    if (this.retired) {
+      guarded.endLater(replaced());
+      return { send: () => undefined, cancel: () => guarded.leave() };
+    }
     const stream = this.transport.stream(path, options, guarded);
     return {
       send: (message) => {
-        if (!over) stream.send(message);
+        if (!guarded.isOver) stream.send(message);
       },
       cancel: () => {
-        over = true;
-        this.streams.delete(guarded);
+        guarded.leave();
+        stream.cancel();
+      },
+    };
+  }
+
+  /** Undefined when the transport cannot hold a server back. */
+  serverStream(
+    path: string,
+    request: Uint8Array,
+    options: StreamOptions,
+    observer: TransportObserver,
+  ): PausableStream | undefined {
+    if (this.transport.serverStream === undefined) return undefined;
+    const guarded = new GuardedObserver(observer, this.streams);
+    if (this.retired) {
+      guarded.endLater(replaced());
+      return { pause: () => undefined, resume: () => undefined, cancel: () => guarded.leave() };
+    }
+    const stream = this.transport.serverStream(path, request, options, guarded);
+    return {
+      pause: () => stream.pause(),
+      resume: () => stream.resume(),
+      cancel: () => {
+        guarded.leave();
         stream.cancel();
       },
     };
   }
 
   /** Asks the member who it is. Answered by every member that is alive, with or without a leader. */
-  async probe(timeoutMs: number): Promise<etcdserverpb.StatusResponse> {
+  async probe(timeoutMs: number, metadata: Metadata): Promise<etcdserverpb.StatusResponse> {
     const request = etcdserverpb.StatusRequest.encode(etcdserverpb.StatusRequest.create()).finish();
-    const bytes = await this.transport.unary(statusPath, request, {
-      metadata: this.probeMetadata,
-      timeoutMs,
-    });
+    const bytes = await this.transport.unary(statusPath, request, { metadata, timeoutMs });
     return etcdserverpb.StatusResponse.decode(bytes);
   }
 
@@ -104,5 +118,41 @@ export class Link {
   private endStreams(message: string): void {
     for (const observer of [...this.streams])
       observer.end(new TransportError(GrpcStatus.Unavailable, message, true));
+  }
+}
+
+function replaced(): TransportError {
+  return new TransportError(GrpcStatus.Unavailable, 'the connection was replaced', false);
+}
+
+/** Lets nothing through after the end, or after its owner has left; the link may end it as well as the transport. */
+class GuardedObserver implements TransportObserver {
+  isOver = false;
+
+  constructor(
+    private readonly observer: TransportObserver,
+    private readonly open: Set<GuardedObserver>,
+  ) {
+    open.add(this);
+  }
+
+  message(bytes: Uint8Array): void {
+    if (!this.isOver) this.observer.message(bytes);
+  }
+
+  end(error: TransportError | undefined): void {
+    if (this.isOver) return;
+    this.leave();
+    this.observer.end(error);
+  }
+
+  /** Not inside the call that opens the stream. */
+  endLater(error: TransportError): void {
+    queueMicrotask(() => this.end(error));
+  }
+
+  leave(): void {
+    this.isOver = true;
+    this.open.delete(this);
   }
 }

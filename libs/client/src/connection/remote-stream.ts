@@ -1,4 +1,6 @@
 import { type etcdserverpb, GrpcStatus } from '@conclave/protocol';
+import { type Authorization, type Tokens } from '../auth/tokens.js';
+import { abortable } from '../cancellation.js';
 import { asConclaveError, classify, toConclaveError } from '../error-mapping.js';
 import { type ConclaveError, StoreReplacedError, UnavailableError } from '../errors.js';
 import { type RequestStream, type StreamObserver } from '../kv-store.js';
@@ -20,17 +22,22 @@ export class RemoteStream<Q, S extends Headed> implements RequestStream<Q> {
   private readonly stop = new AbortController();
   private link: Link | undefined;
   private stream: TransportStream | undefined;
+  private used: Authorization | undefined;
 
   constructor(
     private readonly connection: Connection,
+    private readonly tokens: Tokens,
     private readonly codec: Codec<Q, S>,
+    /** Beside the token's. */
     private readonly metadata: Metadata,
     private readonly observer: StreamObserver<S>,
   ) {
-    connection.acquire(this.stop.signal).then(
-      (link) => this.open(link),
-      (error: unknown) => this.finish(asConclaveError(error)),
-    );
+    void this.begin();
+  }
+
+  /** With what it was opened; undefined before. */
+  get authorization(): Authorization | undefined {
+    return this.used;
   }
 
   send(message: Q): void {
@@ -47,12 +54,23 @@ export class RemoteStream<Q, S extends Headed> implements RequestStream<Q> {
     if (why === 'stalled' && this.link !== undefined) this.connection.check(this.link);
   }
 
-  private open(link: Link): void {
+  private async begin(): Promise<void> {
+    const { signal } = this.stop;
+    try {
+      const link = await this.connection.acquire(signal);
+      this.open(link, this.tokens.now() ?? (await abortable(this.tokens.on(link), signal)));
+    } catch (error) {
+      this.finish(asConclaveError(error));
+    }
+  }
+
+  private open(link: Link, authorization: Authorization): void {
     if (this.stop.signal.aborted) return;
     this.link = link;
+    this.used = authorization;
     const stream = link.stream(
       this.codec.path,
-      { metadata: this.metadata },
+      { metadata: { ...authorization.metadata, ...this.metadata } },
       {
         message: (bytes) => this.onMessage(bytes, link),
         end: (error) => this.onEnd(error, link),
@@ -96,6 +114,14 @@ export class RemoteStream<Q, S extends Headed> implements RequestStream<Q> {
   private onEnd(error: TransportError | undefined, link: Link): void {
     if (error === undefined) {
       return this.finish(new UnavailableError(`${this.codec.path} was ended by ${link.endpoint}`));
+    }
+    if (this.used !== undefined && this.tokens.judge(this.used, error) === 'renewable') {
+      return this.finish(
+        new UnavailableError(`${this.codec.path}: ${error.message}; it opens again with a new token`, {
+          cause: error,
+          endpoint: link.endpoint,
+        }),
+      );
     }
     this.connection.report(link, classify(error));
     this.finish(toConclaveError(error, link.endpoint));

@@ -3,6 +3,7 @@ import { type CallOptions, type KvStore } from '../kv-store.js';
 import { deleteRequest, putRequest, rangeRequest } from './encode.js';
 import { type Entry, type Revision, toEntry, toEntryOrNull } from './entry.js';
 import { type DeleteOptions, type PutOptions, type RangeOptions, type ReadOptions } from './operations.js';
+import { PagedRange, type PageOptions } from './paged-range.js';
 import { TxnBuilder } from './txn.js';
 
 export interface RangeResult {
@@ -58,6 +59,29 @@ export class Kv {
     };
   }
 
+  /**
+   * A range of any size, a page at a time, by key, all at the revision of the first page (or the one that is asked for).
+   * The next page is asked for when the loop does; `timeoutMs` bounds each.
+   *
+   * @throws InvalidArgumentError at once; while it is iterated CompactedError when that revision was compacted before the
+   *   last page, and any other ConclaveError.
+   */
+  pages(key: Key, options: PageOptions = {}): AsyncIterable<readonly Entry[]> {
+    const range = new PagedRange(this.store, this.names, key, options);
+    return mapped(range.pages(), (kvs) => kvs.map((kv) => toEntry(kv, this.names)));
+  }
+
+  /**
+   * The same entry by entry: as one stream of the server behind the first page, where it has RangeStream, and no faster
+   * than the loop takes them; in pages otherwise.
+   *
+   * @throws as {@link pages}
+   */
+  stream(key: Key, options: PageOptions = {}): AsyncIterable<Entry> {
+    const range = new PagedRange(this.store, this.names, key, options);
+    return mapped(range.entries(), (kv) => toEntry(kv, this.names));
+  }
+
   async put(key: Key, value: Value, options: PutOptions & CallOptions = {}): Promise<PutResult> {
     const answer = await this.store.put(putRequest(this.names, key, value, options), options);
     return {
@@ -92,4 +116,9 @@ export class Kv {
   ): Promise<void> {
     await this.store.compact({ revision, physical: options.physical ?? false }, options);
   }
+}
+
+/** Every loop over the result reads the same source: it can be read once. */
+async function* mapped<S, T>(source: AsyncIterable<S>, change: (item: S) => T): AsyncGenerator<T, void> {
+  for await (const item of source) yield change(item);
 }
