@@ -7,7 +7,9 @@ export type ConfigModelErrorCode =
   | 'newer-format'
   | 'invalid-document'
   | 'invalid-overlay'
-  | 'invalid-rule';
+  | 'invalid-rule'
+  /** A sealed value cannot be opened. */
+  | 'invalid-secret';
 
 /** A place in a document; both count from 1, columns in UTF-16 units. */
 export interface Position {

@@ -39,6 +39,15 @@ export {
   encodeInstance,
   type InstanceRow,
 } from './rows/instance-row.js';
+export { type Publication, publicationRows, type PublishedDocument, type Row } from './rows/publication.js';
 export { decodeRelease, encodeRelease, type ReleaseRow } from './rows/release-row.js';
 export { rowVersion } from './rows/row-reader.js';
+export {
+  formatSealed,
+  isKeyId,
+  isSealed,
+  parseSealed,
+  sealedPlace,
+  type SealedText,
+} from './secrets/sealed-text.js';
 export { type ConfigTree, type ConfigValue, isTree, sameValue } from './value.js';

@@ -41,7 +41,7 @@ describe('P31 the file cache', () => {
   const cacheWith = (options: Partial<FileCacheOptions> = {}) =>
     fileCache({ directory, onWarning: (warning) => warnings.push(warning), ...options });
 
-  it('keeps a state, its cluster id and its revision, in a file that only its owner can read', async () => {
+  it('P31 keeps a state, its cluster id and its revision, in a file that only its owner can read', async () => {
     await cacheWith().save(id, state);
     expect(readdirSync(directory)).toEqual([name]);
     expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600);
@@ -72,7 +72,7 @@ describe('P31 the file cache', () => {
     expect(readFileSync(join(directory, name), 'utf8')).not.toContain('secret/b');
   });
 
-  it('leaves secrets out without a key, and encrypts them with one', async () => {
+  it('P31 leaves secrets out without a key, and encrypts them with one', async () => {
     await cacheWith({ secrets: secret.secrets }).save(id, state);
     expect((await cacheWith().load(id))?.entries.map((entry) => entry.key)).toEqual(['/conclave/a']);
     await cacheWith(secret).save(id, state);
@@ -128,7 +128,7 @@ describe('P31 the file cache', () => {
     ]);
   });
 
-  it('a crash at any moment leaves the old or the new state whole, and the new one is durable once saved', async () => {
+  it('P31 a crash at any moment leaves the old or the new state whole, and the new one is durable once saved', async () => {
     await cacheWith().save(id, state);
     const newer = { ...state, revision: state.revision + 1n };
     const steps: string[] = [];

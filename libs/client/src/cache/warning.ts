@@ -14,6 +14,8 @@ export type ConfigWarningCode =
 export interface ConfigWarning {
   readonly code: ConfigWarningCode;
   readonly message: string;
+  /** Of a release that was rejected. */
+  readonly namespace?: string;
 }
 
 export type OnConfigWarning = (warning: ConfigWarning) => void;

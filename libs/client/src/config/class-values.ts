@@ -28,12 +28,29 @@ export function evaluateClass<C extends object>(
       violations.push(`${property}: ${messageOf(error)}`);
     }
   }
-  if (violations.length > 0) return { violations };
+  if (violations.length > 0) return { violations: withoutSecrets(violations, view) };
   try {
-    return definition.validate(values);
+    const result = definition.validate(values);
+    return 'violations' in result ? { violations: withoutSecrets(result.violations, view) } : result;
   } catch (error) {
-    return { violations: [messageOf(error)] };
+    return { violations: withoutSecrets([messageOf(error)], view) };
   }
+}
+
+/** Messages go into logs and reports: what was sealed must not stand in them. */
+function withoutSecrets(messages: readonly string[], view: DocumentView): readonly string[] {
+  const secrets = [...view.origins]
+    .filter(([, origin]) => origin.secret === true)
+    .flatMap(([path]) => textsIn(view.values.get(path)));
+  return messages.map((message) =>
+    secrets.reduce((text, secret) => (secret === '' ? text : text.replaceAll(secret, '[secret]')), message),
+  );
+}
+
+function textsIn(value: ConfigValue | undefined): string[] {
+  if (typeof value === 'string') return [value];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.values(value).flatMap((member) => textsIn(member as ConfigValue));
 }
 
 /** Override, environment, server or cache, module, default: the first that has one. */
@@ -58,7 +75,7 @@ function documentValue(view: DocumentView, path: string): ConfigValue | undefine
 }
 
 /** True when the override file says something about the path, or about a part of it. */
-function isOverridden(view: DocumentView, path: string): boolean {
+export function isOverridden(view: DocumentView, path: string): boolean {
   for (const [at, origin] of view.origins) {
     if (
       origin.source === 'override' &&

@@ -59,6 +59,22 @@ export function configClass<C extends object>(options: ConfigClassDefinition<C>)
   return made as unknown as ConfigClassRef<C>;
 }
 
+/**
+ * Makes an existing class one that `client.config.ref` reads. `describe` is called with the class that is asked about, which may be one
+ * that extends it.
+ */
+export function describeConfigClass(
+  target: object,
+  describe: (asked: ConfigClassRef<object>) => ConfigClassDefinition<object>,
+): void {
+  Object.defineProperty(target, definition, {
+    get(this: ConfigClassRef<object>) {
+      return describe(this);
+    },
+    configurable: true,
+  });
+}
+
 /** @throws InvalidArgumentError for a class that is none. */
 export function definitionOf<C extends object>(ref: ConfigClassRef<C>): ConfigClassDefinition<C> {
   const found = (ref as unknown as Record<symbol, ConfigClassDefinition<C> | undefined>)[definition];

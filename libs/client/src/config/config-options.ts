@@ -13,6 +13,7 @@ import { fileCache } from '../cache/file-cache.js';
 import { type OnConfigWarning } from '../cache/warning.js';
 import { type Duration, durationMs } from '../duration.js';
 import { InvalidArgumentError } from '../errors.js';
+import { SecretKeys } from './secret-keys.js';
 
 /** Whose configuration: an app in an environment, and what this instance is for gray rules. */
 export interface ConfigIdentity {
@@ -52,6 +53,11 @@ export interface ConfigOptions extends ConfigIdentity {
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Tell the store what this instance runs (`/conclave/instances/…`, bound to a lease). Default true. */
   readonly report?: boolean;
+  /**
+   * 32 bytes by key id: opens values that the center sealed for this app. A release with a value that none of them opens is refused,
+   * and the last good one stays. Default none.
+   */
+  readonly secretKeys?: Readonly<Record<string, Uint8Array>>;
   /** How long one namespace of a release waits for the others before they are asked for; default 500 ms. */
   readonly holdRelease?: Duration;
   /** Where the override file is read; default: the files of this machine. */
@@ -72,6 +78,7 @@ export interface ConfigSettings {
   readonly moduleValue: (path: string, namespace: string) => ConfigValue | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly report: boolean;
+  readonly secretKeys: SecretKeys;
   readonly warn: OnConfigWarning;
 }
 
@@ -99,6 +106,7 @@ export function settingsOf(options: ConfigOptions, warn: OnConfigWarning): Confi
     moduleValue: options.moduleValues ?? (() => undefined),
     environment: options.environment ?? process.env,
     report: options.report ?? true,
+    secretKeys: new SecretKeys(options.secretKeys ?? {}),
     warn,
   };
 }

@@ -1,4 +1,4 @@
-import { type AppliedRelease, ConfigModelError, currentKey, parseRef } from '@conclave/config-model';
+import { type AppliedRelease, currentKey, parseRef } from '@conclave/config-model';
 import { etcdserverpb as pb } from '@conclave/protocol';
 import { type Observable, Subject, type Subscription } from 'rxjs';
 import { abortable, pause, settledWithin } from '../cancellation.js';
@@ -8,7 +8,7 @@ import { type KvStore } from '../kv-store.js';
 import { type BatchCause } from '../watch/revision-batch.js';
 import { type ConfigSettings, namespaceName, shownName } from './config-options.js';
 import { type ConfigFreshness, type DocumentView, type NamespaceStatus } from './document-view.js';
-import { type DocumentParts, effectiveDocument, extendedNames } from './effective-document.js';
+import { type DocumentParts, documentOrRefusal, extendedNames } from './effective-document.js';
 import { LocalFiles } from './local-files.js';
 import { type FeedContext, NamespaceFeed } from './namespace-feed.js';
 import { type NamespaceState, ReleaseGate } from './release-gate.js';
@@ -161,7 +161,7 @@ export class ConfigReader {
   /** The document that the cache has, for a start whose newest release is refused. */
   cachedView(name: string): DocumentView | undefined {
     const parts = this.cachedParts(name);
-    return parts && effectiveDocument(parts);
+    return parts && documentOrRefusal(parts).view;
   }
 
   async close(): Promise<void> {
@@ -300,27 +300,27 @@ export class ConfigReader {
       if (inputs.length === tracked.inputs.length && inputs.every((one, i) => one === tracked.inputs[i]))
         continue;
       tracked.inputs = inputs;
-      const view = this.made(tracked, parts);
+      const made = this.made(tracked, parts);
+      // A process that starts has no last good document of its own; the cache has.
+      const view = made ?? (tracked.view === undefined ? this.cachedInstead(tracked.name) : undefined);
       if (view === undefined) continue;
       tracked.view = view;
-      tracked.source = parts.source;
+      tracked.source = made === undefined ? 'cache' : parts.source;
       views.set(tracked.name, view);
     }
     if (views.size > 0) this.changes.next({ views, cause });
     this.news.next();
   }
 
+  private cachedInstead(name: string): DocumentView | undefined {
+    return this.settings.mode === 'require-live' ? undefined : this.cachedView(name);
+  }
+
   private made(tracked: TrackedNamespace, parts: DocumentParts): DocumentView | undefined {
-    try {
-      const view = effectiveDocument(parts);
-      tracked.refusal = undefined;
-      return view;
-    } catch (error) {
-      if (!(error instanceof ConfigModelError)) throw error;
-      tracked.refusal = error.message;
-      this.warnOfRejection(tracked.name, error.message);
-      return undefined;
-    }
+    const { view, refusal } = documentOrRefusal(parts);
+    tracked.refusal = refusal;
+    if (refusal !== undefined) this.warnOfRejection(tracked.name, refusal);
+    return view;
   }
 
   /** What the view is made of now, or undefined when there is nothing to show. */
@@ -354,7 +354,9 @@ export class ConfigReader {
   private commonParts(name: string): Omit<DocumentParts, 'freshness'> {
     const namespace = shownName(this.settings, name);
     const override = this.files.overrides.get(name);
+    const { env, secretKeys: keys } = this.settings;
     return {
+      secrets: { env, keys, name },
       namespace,
       name,
       override,
@@ -385,6 +387,7 @@ export class ConfigReader {
     const shown = shownName(this.settings, name);
     this.settings.warn({
       code: 'release-rejected',
+      namespace: shown,
       message: `the configuration '${shown}' keeps its last good release: ${message}`,
     });
   }

@@ -97,6 +97,7 @@ describe('config classes', () => {
       {
         code: 'release-rejected',
         message: "Billing keeps its last good value, release 2 of 'billing' is refused: max is 99",
+        namespace: 'billing',
       },
     ]);
     center.publish({ billing: { content: 'max: 3\nname: c' } });

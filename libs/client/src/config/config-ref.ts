@@ -99,7 +99,8 @@ export class LiveConfigRef<C extends object> implements ConfigRef<C> {
   }
 }
 
-function keysThatDiffer<C extends object>(a: Readonly<C>, b: Readonly<C>): (keyof C)[] {
+/** The keys whose values do not say the same. */
+export function keysThatDiffer<C extends object>(a: Readonly<C>, b: Readonly<C>): (keyof C)[] {
   const keys = new Set([...Object.keys(a), ...Object.keys(b)]) as Set<string & keyof C>;
   return [...keys].filter((key) => !saysTheSame(a[key], b[key]));
 }

@@ -13,6 +13,8 @@ import {
 import { type OnConfigWarning } from '../cache/warning.js';
 import { ClosedError, ConfigInvalidError, ConfigUnavailableError, InvalidArgumentError } from '../errors.js';
 import { type Leases } from '../lease/leases.js';
+import { tracedApplying } from '../telemetry/observed-config.js';
+import { type Telemetry } from '../telemetry/telemetry.js';
 import { type BatchCause } from '../watch/revision-batch.js';
 import { type Codec } from '../watch/state.js';
 import { type Watches } from '../watch/watches.js';
@@ -33,6 +35,7 @@ export interface ConfigContext extends ReaderContext {
   readonly prefixedWatches: Watches;
   readonly random: () => number;
   readonly warn: OnConfigWarning;
+  readonly telemetry?: Telemetry | undefined;
 }
 
 type AnyRef = LiveConfigRef<object>;
@@ -164,9 +167,11 @@ export class Configs {
   }
 
   private onChange(change: ViewChange): void {
-    const announcements = [...change.views].flatMap(([name, view]) => this.adopt(name, view, change.cause));
-    for (const announce of announcements) announce();
-    this.changes.next(change);
+    tracedApplying(this.context.telemetry, change, () => {
+      const announcements = [...change.views].flatMap(([name, view]) => this.adopt(name, view, change.cause));
+      for (const announce of announcements) announce();
+      this.changes.next(change);
+    });
   }
 
   private adopt(name: string, view: DocumentView, cause: BatchCause): (() => void)[] {
@@ -234,8 +239,9 @@ export class Configs {
     refusal: string | undefined,
   ): void {
     if (refusal !== undefined && tracked.refusals.get(name) !== refusal) {
-      const message = `${name} keeps its last good value, release ${tracked.view?.release ?? ''} of '${shownName(reader.settings, tracked.name)}' is refused: ${refusal}`;
-      reader.settings.warn({ code: 'release-rejected', message });
+      const namespace = shownName(reader.settings, tracked.name);
+      const message = `${name} keeps its last good value, release ${tracked.view?.release ?? ''} of '${namespace}' is refused: ${refusal}`;
+      reader.settings.warn({ code: 'release-rejected', message, namespace });
     }
     reader.judge(tracked.name, name, refusal);
   }

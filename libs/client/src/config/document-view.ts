@@ -2,13 +2,8 @@ import { type ConfigTree, type ConfigValue, type DocumentFormat } from '@conclav
 import { type Revision } from '../kv/entry.js';
 import { type Freshness } from '../watch/state.js';
 
-/** Whether configuration is up to date; `cached` and `pinned` are what a process has that did not reach the store. */
-export type ConfigFreshness =
-  | Freshness
-  /** From the cache; saved at this time, in milliseconds since the Unix epoch. */
-  | { readonly kind: 'cached'; readonly savedAt: number }
-  /** From a file that an operator wrote; where it stands. */
-  | { readonly kind: 'pinned'; readonly source: string };
+/** Whether configuration is up to date. */
+export type ConfigFreshness = Freshness;
 
 /** Where a value comes from, in the order in which they win. There is no other order. A pinned document counts as override. */
 export type ConfigSource = 'override' | 'environment' | 'server' | 'cache' | 'module' | 'default';
@@ -19,6 +14,8 @@ export interface ValueOrigin {
   readonly namespace?: string;
   /** The gray rule that gave it, if one did. */
   readonly gray?: string;
+  /** The value was sealed and is here in clear. Absent: it was not. */
+  readonly secret?: true;
 }
 
 /** The effective document of a namespace: overlays and gray rules applied. Frozen. */
@@ -39,7 +36,7 @@ export interface DocumentView {
   readonly origins: ReadonlyMap<string, ValueOrigin>;
   /** As a tree; empty for text. */
   readonly tree: ConfigTree;
-  /** As it was released, or written from the values when it is made of several documents. */
+  /** As it was released, or written from the values when it is made of several documents. Sealed values stay sealed in it. */
   readonly text: string;
   /** The revision that last changed one of the documents that it is made of. */
   readonly revision: Revision;

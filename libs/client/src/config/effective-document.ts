@@ -1,4 +1,5 @@
 import {
+  ConfigModelError,
   familyOf,
   type ConfigTree,
   type ConfigValue,
@@ -16,6 +17,7 @@ import {
   type DocumentView,
   type ValueOrigin,
 } from './document-view.js';
+import { openedDocument, type SecretOpening } from './opened-document.js';
 import { type LoadedRelease } from './release-content.js';
 
 /** What an effective document is made of. Two of the same parts make the same document. */
@@ -34,18 +36,21 @@ export interface DocumentParts {
   readonly override: ReadonlyMap<string, ConfigValue> | undefined;
   readonly source: ConfigSource;
   readonly freshness: ConfigFreshness;
+  /** Opens sealed values. */
+  readonly secrets: SecretOpening;
   /** For a namespace without a release: up to where that is known. */
   readonly revision: Revision;
 }
 
-/** @throws ConfigModelError `invalid-overlay`. */
+/** @throws ConfigModelError `invalid-overlay`, or `invalid-secret` when a sealed value cannot be opened. */
 export function effectiveDocument(parts: DocumentParts): DocumentView {
   const { namespace, release, pinned, override, freshness } = parts;
   const layers = layersOf(parts);
   const only = layers.length === 1 && override === undefined;
   if (override !== undefined) layers.push(overrideLayer(override, layers.at(-1)?.document.format ?? 'json'));
   if (layers.length === 0) layers.push({ document: empty, origin: { source: parts.source } });
-  const { format, values, origins, tree } = overlay(layers);
+  const sealed = overlay(layers);
+  const { format, values, origins, tree } = openedDocument(sealed, parts.secrets);
   const usesRelease = pinned === undefined && release !== undefined;
   const own = pinned?.text ?? release?.text ?? '';
   return Object.freeze({
@@ -58,10 +63,24 @@ export function effectiveDocument(parts: DocumentParts): DocumentView {
     values,
     origins,
     tree: deepFrozen(tree),
-    text: only ? own : renderDocument(format, values, tree),
+    text: only ? own : renderDocument(format, sealed.values, sealed.tree),
     revision: revisionOf(parts),
     freshness,
   });
+}
+
+/** The document, or why there is none. */
+export function documentOrRefusal(
+  parts: DocumentParts,
+):
+  | { readonly view: DocumentView; readonly refusal?: never }
+  | { readonly view?: never; readonly refusal: string } {
+  try {
+    return { view: effectiveDocument(parts) };
+  } catch (error) {
+    if (error instanceof ConfigModelError) return { refusal: error.message };
+    throw error;
+  }
 }
 
 const empty: ParsedDocument = { format: 'json', values: new Map(), tree: {} };

@@ -94,6 +94,7 @@ describe('a start without the store', () => {
     const outcome = outcomeOf(client.config.ref(billing));
     await center.clock.settle();
     center.store.cutStreams(new UnauthorizedError('permission denied'));
+    await center.clock.settle();
     expect(outcome.value?.value).toEqual({ max: 7 });
     expect(outcome.value?.freshness).toMatchObject({ kind: 'stale', error: { code: 'unauthorized' } });
     center.publish({ billing: { content: 'max: 2' } });

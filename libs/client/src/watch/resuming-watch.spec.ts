@@ -218,7 +218,7 @@ describe('resuming watch', () => {
         k: response({ canceled: true, compact_revision: 40n }, 0n),
         y: events(del('n', 51n)),
       },
-      options: { trackKeys: true, baseline: KnownKeys.of([Buffer.from('old')]) },
+      options: { trackKeys: true, baseline: KnownKeys.named([Buffer.from('old')]) },
     });
     expect(asked).toEqual(['0 open 5', '4 list values', '6 open 51']);
     expect(told).toEqual([
@@ -278,7 +278,7 @@ describe('resuming watch', () => {
         d: created(3n, 8n),
         e: created(3n, 8n),
       },
-      options: { trackKeys: true, baseline: KnownKeys.of([]) },
+      options: { trackKeys: true, baseline: KnownKeys.named([]) },
     });
     expect(asked).toEqual(['0 open 5', '9 open 6', '9 list values', '10 open 4']);
     expect(told.at(-2)).toBe('10 3 store-replaced!: -b +a +z');
@@ -349,7 +349,7 @@ describe('resuming watch', () => {
       lists: ['(l|)'],
       listings: { l: listing(50n, { a: 45n }) },
       responses: { k: response({ canceled: true, compact_revision: 40n }, 0n), c: created(50n) },
-      options: { puts: false, trackKeys: true, baseline: KnownKeys.of([Buffer.from('gone')]) },
+      options: { puts: false, trackKeys: true, baseline: KnownKeys.named([Buffer.from('gone')]) },
     });
     expect(told).toContain('0 50 resync: -gone');
   });

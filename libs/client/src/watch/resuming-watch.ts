@@ -13,12 +13,19 @@ import {
   putChange,
   type RevisionBatch,
 } from './revision-batch.js';
+import { type AuditedWatch, RangeAudit } from './range-audit.js';
 import { RevisionGrouper } from './revision-grouper.js';
+import { type ResyncReason, type WatchMonitor } from './watch-monitor.js';
 import { type Listing, type ListOptions, type WatchSource } from './watch-source.js';
 
 /** What a watch tells: its batches, and whether it is up to date at the moment. */
 export type WatchSignal =
-  | { readonly kind: 'batch'; readonly batch: RevisionBatch }
+  | {
+      readonly kind: 'batch';
+      readonly batch: RevisionBatch;
+      /** Of the store that said so; 0n when it does not tell. */
+      readonly clusterId: bigint;
+    }
   | { readonly kind: 'live' }
   | { readonly kind: 'stale'; readonly error: ConclaveError };
 
@@ -35,6 +42,9 @@ export interface ResumingWatchOptions {
   readonly puts: boolean;
   readonly deletes: boolean;
   readonly backoff: BackoffOptions;
+  /** Compare with a list every so many milliseconds; 0 or undefined: never. Needs `trackKeys`. */
+  readonly auditEveryMs?: number;
+  readonly monitor?: WatchMonitor | undefined;
 }
 
 /**
@@ -59,7 +69,8 @@ export function resumingWatch(
  *
  * Invariants: every change with a revision below `next` was delivered, exactly once, and none from `next` on (0n: the
  * beginning is not known yet). `known`, when set, holds the keys that exist after revision `next - 1`. At most one of a
- * stream, a list request and a timer is under way, held in `work`.
+ * stream, a list request and a timer is under way, held in `work`; the list of the audit is beside it. `isLive` is true exactly
+ * while a stream is open that the server has confirmed.
  */
 class ResumingWatch {
   private next: bigint;
@@ -71,6 +82,10 @@ class ResumingWatch {
   /** Counts the works; a source that answers while it is being subscribed may be outdated when it goes on. */
   private turn = 0;
   private timer: Timer | undefined;
+  private isLive = false;
+  private readonly audit: RangeAudit | undefined;
+  /** Ends the report of the resync under way. */
+  private resynced: ReturnType<WatchMonitor['resyncing']> | undefined;
 
   constructor(
     private readonly source: WatchSource,
@@ -82,6 +97,22 @@ class ResumingWatch {
     this.next = options.fromRevision ?? 0n;
     this.known = options.baseline;
     this.backoff = new Backoff(options.backoff, runtime.random);
+    const { auditEveryMs = 0, trackKeys } = options;
+    if (auditEveryMs > 0 && trackKeys) this.audit = this.newAudit(auditEveryMs);
+  }
+
+  private newAudit(everyMs: number): RangeAudit {
+    const watch: AuditedWatch = {
+      current: () => {
+        const { known, next } = this;
+        return this.isLive && known !== undefined ? { known, position: next - 1n } : undefined;
+      },
+      differs: ({ lost }, position) => {
+        if (lost > 0) this.options.monitor?.lostChanges(lost, position);
+        this.resync('resync', lost > 0 ? 'lost-change' : 'compacted');
+      },
+    };
+    return new RangeAudit(this.source, watch, everyMs, this.runtime);
   }
 
   /** Finds out where to begin: the least work that leaves no gap between the first question and the first event. */
@@ -101,26 +132,28 @@ class ResumingWatch {
   stop(): void {
     this.turn += 1;
     this.timer?.cancel();
+    this.audit?.stop();
     this.work?.unsubscribe();
+    this.resynced?.(undefined);
   }
 
   private begin(listing: Listing, cause: 'initial' | undefined): void {
     this.clusterId = listing.clusterId;
     this.next = listing.revision + 1n;
-    if (this.options.trackKeys) this.known = KnownKeys.of(listing.kvs.map((kv) => kv.key));
+    if (this.options.trackKeys) this.known = KnownKeys.listed(listing.kvs);
     if (cause !== undefined) this.emit(listing.revision, cause, this.allOf(listing), true);
     this.open();
   }
 
   private readBaseline(fromRevision: bigint): void {
     if (fromRevision <= 1n) {
-      this.known = KnownKeys.of([]);
+      this.known = KnownKeys.listed([]);
       return this.open();
     }
     this.list(
       { values: false, revision: fromRevision - 1n },
       (listing) => {
-        this.known = KnownKeys.of(listing.kvs.map((kv) => kv.key));
+        this.known = KnownKeys.listed(listing.kvs);
         this.open();
       },
       // Compacted away or not there yet: begin without knowing what existed before.
@@ -207,12 +240,24 @@ class ResumingWatch {
    */
   private onCreated(revision: bigint): void {
     if (revision === 0n || revision >= this.next - 1n || this.isAhead()) {
-      return this.subscriber.next({ kind: 'live' });
+      return this.live();
     }
     this.list({ values: false, revision: 0n }, (listing) => {
       if (listing.revision < this.next - 1n) this.resync('store-replaced');
       else this.open();
     });
+  }
+
+  private live(): void {
+    if (!this.isLive) this.audit?.restart();
+    this.isLive = true;
+    this.subscriber.next({ kind: 'live' });
+  }
+
+  private stale(error: ConclaveError): void {
+    this.isLive = false;
+    this.audit?.stop();
+    this.subscriber.next({ kind: 'stale', error });
   }
 
   /** The caller asked for a revision that does not exist yet, and nothing was delivered so far. */
@@ -236,24 +281,32 @@ class ResumingWatch {
     for (const event of events) {
       const change = changeOf(event, this.names);
       if (change === undefined || event.kv === undefined) continue;
-      this.known?.apply({ deleted: event.type === mvccpb.Event_EventType.DELETE, key: event.kv.key });
+      const deleted = event.type === mvccpb.Event_EventType.DELETE;
+      const name = this.known?.apply({ deleted, key: event.kv.key, revision });
+      if (name !== undefined) this.audit?.touch(name);
       changes.push(change);
     }
     this.emit(revision, 'change', changes, false);
   }
 
   /** Lists everything and tells the difference: history has a gap here, the subscriber's state has not. */
-  private resync(cause: 'resync' | 'store-replaced'): void {
-    const error = new UnavailableError(`the watch starts again from a list (${cause})`);
-    this.subscriber.next({ kind: 'stale', error });
+  private resync(
+    cause: 'resync' | 'store-replaced',
+    reason: ResyncReason = cause === 'resync' ? 'compacted' : cause,
+  ): void {
+    this.resynced?.(undefined);
+    this.resynced = this.options.monitor?.resyncing(reason);
+    this.stale(new UnavailableError(`the watch starts again from a list (${cause})`));
     this.list({ values: true, revision: 0n }, (listing) => {
       const delivered = this.next - 1n;
       this.clusterId = listing.clusterId;
       this.next = listing.revision + 1n;
       const { known } = this;
-      if (this.options.trackKeys) this.known = KnownKeys.of(listing.kvs.map((kv) => kv.key));
+      if (this.options.trackKeys) this.known = KnownKeys.listed(listing.kvs);
       const replaced = cause === 'store-replaced';
       const changes = known?.changesTo(listing.kvs, delivered, replaced, this.names) ?? this.allOf(listing);
+      this.resynced?.({ revision: listing.revision, changes: changes.length });
+      this.resynced = undefined;
       this.emit(listing.revision, cause, changes, known === undefined || replaced);
       this.open();
     });
@@ -267,7 +320,8 @@ class ResumingWatch {
     const { puts, deletes, progress } = this.options;
     const changes = puts && deletes ? all : all.filter((change) => (change.type === 'put' ? puts : deletes));
     if (changes.length === 0 && cause === 'change' && !progress) return;
-    this.subscriber.next({ kind: 'batch', batch: { revision, cause, changes, complete } });
+    const { clusterId } = this;
+    this.subscriber.next({ kind: 'batch', batch: { revision, cause, changes, complete }, clusterId });
   }
 
   private onFailure(error: ConclaveError, again: () => void): void {
@@ -277,7 +331,7 @@ class ResumingWatch {
     if (error.code === 'closed') return this.subscriber.complete();
     // A long list may be overtaken by a compaction between two pages: it begins again.
     if (!error.retryable && error.code !== 'compacted') return this.subscriber.error(error);
-    this.subscriber.next({ kind: 'stale', error });
+    this.stale(error);
     const replaced = error.code === 'store-replaced' && this.next > 0n;
     this.timer = this.runtime.clock.setTimer(this.backoff.next(), () => {
       if (replaced) this.resync('store-replaced');

@@ -31,8 +31,12 @@ export interface SourceOptions {
   readonly deletes: boolean;
 }
 
-/** So many entries per request keep an answer of usual values below a few megabytes. */
-const pageSize = 1_000n;
+/** So many entries are asked for first; then as many as fit into `pageBytes`, by the mean size of those that came. */
+const firstPage = 1_000;
+const pageBytes = 4 * 1024 * 1024;
+const largestPage = 20_000;
+/** What an entry costs beside its key and its value. */
+const entryBytes = 64;
 const zero = Buffer.of(0);
 
 /**
@@ -49,8 +53,9 @@ export class StoreWatchSource implements WatchSource {
   open(from: bigint): Observable<pb.WatchResponse> {
     return new Observable((subscriber) => {
       const stream = this.store.watch({
-        next: (response) => subscriber.next(response),
-        error: (error) => subscriber.error(error),
+        // Subscribers run outside of the transport's call: what they do, or throw, is no business of the connection.
+        next: (response) => queueMicrotask(() => subscriber.next(response)),
+        error: (error) => queueMicrotask(() => subscriber.error(error)),
       });
       const filters: pb.WatchCreateRequest_FilterType[] = [];
       if (!this.options.puts) filters.push(pb.WatchCreateRequest_FilterType.NOPUT);
@@ -93,22 +98,27 @@ export class StoreWatchSource implements WatchSource {
     const kvs: mvccpb.KeyValue[] = [];
     let start = this.range.start;
     let { revision } = options;
-    for (;;) {
+    let bytes = 0;
+    for (let limit = firstPage; ;) {
       const request = pb.RangeRequest.create({
         key: start,
         range_end: this.range.end,
-        limit: pageSize,
+        limit: BigInt(limit),
         revision,
         keys_only: !options.values,
       });
       const page = await this.store.range(request, { signal });
       const now = page.header?.revision ?? 0n;
       if (revision === 0n) revision = now;
-      for (const kv of page.kvs) kvs.push(kv);
+      for (const kv of page.kvs) {
+        kvs.push(kv);
+        bytes += entryBytes + kv.key.length + kv.value.length;
+      }
       const last = page.kvs.at(-1);
       if (!page.more || last === undefined)
         return { clusterId: page.header?.cluster_id ?? 0n, revision, kvs };
       start = Buffer.concat([last.key, zero]);
+      limit = Math.min(largestPage, Math.max(1, Math.floor((pageBytes * kvs.length) / bytes)));
     }
   }
 }

@@ -1,15 +1,24 @@
-import { filter, map, type Observable, takeUntil } from 'rxjs';
+import { filter, map, type Observable, takeUntil, tap } from 'rxjs';
 import { type BackoffOptions } from '../backoff.js';
+import { type CacheStore } from '../cache/cache-store.js';
 import { type Duration, durationMs } from '../duration.js';
+import { type ClientWarning, nodeHost } from '../host.js';
 import { bytesOf, type Key, type KeyNamespace, type RangeSelection } from '../key-range.js';
 import { type KvStore } from '../kv-store.js';
 import { type Entry, type Revision } from '../kv/entry.js';
+
 import { type Runtime } from '../runtime.js';
+import { observedMonitor } from '../telemetry/observed-watch.js';
+import { type Telemetry } from '../telemetry/telemetry.js';
+import { type IteratedBatch, iterateBatches } from './iterate.js';
+import { keptStateOf } from './kept-state.js';
 import { KnownKeys } from './known-keys.js';
 import { resumingWatch, type WatchSignal } from './resuming-watch.js';
 import { type RevisionBatch } from './revision-batch.js';
 import { aborted$ } from './aborted.js';
-import { type Codec, sharedState, type StateView, stateOf } from './state.js';
+import { SharedStates } from './shared-states.js';
+import { type Codec, type StateView, stateOf } from './state.js';
+import { type MonitorOf, warningMonitor } from './watch-monitor.js';
 import { StoreWatchSource } from './watch-source.js';
 
 export interface WatchOptions extends RangeSelection {
@@ -32,6 +41,13 @@ export interface WatchOptions extends RangeSelection {
   readonly signal?: AbortSignal;
 }
 
+export interface IterateOptions extends WatchOptions {
+  /**
+   * Batches kept for a slow consumer; default 1,024. What does not fit is put together: see {@link IteratedBatch}.
+   */
+  readonly highWaterMark?: number;
+}
+
 export interface StateOptions<T> {
   /** Default: the bytes of the value. A value that the codec refuses keeps its last good version. */
   readonly codec?: Codec<T>;
@@ -40,18 +56,47 @@ export interface StateOptions<T> {
   /** Equal values are not told as changed; default: identity, so every put counts. */
   readonly equals?: (a: T, b: T) => boolean;
   readonly onInvalid?: (entry: Entry, error: unknown) => void;
+  /**
+   * How often the names and versions of all keys are read again and compared, in case a server lost a change; default 10 minutes,
+   * give or take a tenth; 0: never. A difference is told as a view with the cause `resync`, and as a warning.
+   */
+  readonly resyncEvery?: Duration;
+  /**
+   * Show what was seen last until the store answers (freshness `cached`), and keep it for the next start. Default false. A cache of
+   * another cluster is not shown once the cluster is known; it never replaces anything that the store said. What an operator pinned
+   * in it for this state is shown instead of everything else (freshness `pinned`), for as long as it is there.
+   */
+  readonly cache?: CacheStore | false;
+}
+
+/** What watches tell their surroundings. */
+export interface WatchSurroundings {
+  readonly warn: (warning: ClientWarning) => void;
+  readonly telemetry?: Telemetry;
 }
 
 /** Watches on ranges of keys, under the client's key prefix. */
 export class Watches {
-  private readonly states = new Map<string, { readonly options: object; readonly view$: unknown }[]>();
+  private readonly states: SharedStates;
+  private readonly monitorOf: MonitorOf;
+  /** Of the store that a watch heard of last; 0n: none did. */
+  private clusterIdSeen = 0n;
 
   constructor(
     private readonly store: KvStore,
     private readonly names: KeyNamespace,
     private readonly runtime: Runtime,
     private readonly backoff: BackoffOptions,
-  ) {}
+    private readonly surroundings: WatchSurroundings = nodeHost,
+  ) {
+    this.states = new SharedStates(runtime.clock);
+    const { telemetry } = surroundings;
+    const warn = (warning: ClientWarning): void => surroundings.warn(warning);
+    this.monitorOf =
+      telemetry === undefined
+        ? (range) => warningMonitor(range, warn)
+        : (range) => observedMonitor(telemetry, range, warn);
+  }
 
   /**
    * Cold: every subscription is a watch of its own, from `fromRevision` on (default: from now, which is when the server
@@ -69,37 +114,45 @@ export class Watches {
   }
 
   /**
+   * The batches of {@link events} with back-pressure: what the loop has not taken yet is kept up to `highWaterMark` batches, then put
+   * together by key. Each loop is a watch of its own; leaving it, or aborting, ends it. An error comes after what was before it.
+   *
+   * @throws InvalidArgumentError for a highWaterMark below 1.
+   */
+  iterate(key: Key, options: IterateOptions = {}): AsyncIterable<IteratedBatch> {
+    const { highWaterMark = 1_024, ...watching } = options;
+    return iterateBatches(this.events(key, watching), highWaterMark);
+  }
+
+  /**
    * All keys with this prefix as one value that stays up to date. Hot: shared by all subscribers with the same prefix
-   * and options, replays the newest state to late ones, and is kept warm for `keepWarm` after the last one has left.
+   * and options, replays the newest state to late ones, and is kept warm for `keepWarm` after the last one has left. What one
+   * subscriber throws reaches neither the others nor the watch.
+   *
+   * @throws InvalidArgumentError for times that are none.
    */
   state<T = Uint8Array>(prefix: string, options: StateOptions<T> = {}): Observable<StateView<T>> {
-    const shared = this.states.get(prefix) ?? [];
-    this.states.set(prefix, shared);
-    const found = shared.find((candidate) => sameOptions(candidate.options, options));
-    if (found !== undefined) return found.view$ as Observable<StateView<T>>;
     const keepWarmMs = durationMs(options.keepWarm ?? '5s', 'keepWarm');
-    const entry = { options, view$: undefined as unknown };
-    const forget = (): void => {
-      const left = (this.states.get(prefix) ?? []).filter((other) => other !== entry);
-      if (left.length === 0) this.states.delete(prefix);
-      else this.states.set(prefix, left);
+    const auditEveryMs = durationMs(options.resyncEvery ?? '10m', 'resyncEvery');
+    const { clock } = this.runtime;
+    const signals$ = this.open(prefix, { prefix: true, initial: true, auditEveryMs });
+    const { cache: store } = options;
+    if (!store) return this.states.share(prefix, options, keepWarmMs, stateOf(signals$, options, clock));
+    const keeping = {
+      store,
+      // Of the keys as they are in the store. The star makes a name of the empty prefix.
+      id: ['state', `${this.names.range(prefix, { prefix: true }).start.toString('utf8')}*`],
+      clock,
+      warn: this.surroundings.warn,
+      clusterIdSeen: () => this.clusterIdSeen,
     };
-    const signals$ = this.open(prefix, { prefix: true, initial: true });
-    const view$ = sharedState(
-      stateOf(signals$, options, this.runtime.clock),
-      keepWarmMs,
-      this.runtime.clock,
-      forget,
-    );
-    entry.view$ = view$;
-    shared.push(entry);
-    return view$;
+    return this.states.share(prefix, options, keepWarmMs, keptStateOf(signals$, options, keeping));
   }
 
   /** As {@link events}, with the news about being up to date. `baseline`: keys that exist just before fromRevision. */
   open(
     key: Key,
-    options: WatchOptions & { readonly baseline?: readonly Key[] } = {},
+    options: WatchOptions & { readonly baseline?: readonly Key[]; readonly auditEveryMs?: number } = {},
   ): Observable<WatchSignal> {
     const kinds = options.filter ?? ['put', 'delete'];
     const puts = kinds.includes('put');
@@ -109,25 +162,28 @@ export class Watches {
       puts,
       deletes,
     });
-    return resumingWatch(
+    const signals$ = resumingWatch(
       source,
       this.names,
       {
         fromRevision: options.fromRevision,
         initial: options.initial ?? false,
         trackKeys: options.trackKeys ?? true,
-        ...(options.baseline === undefined ? {} : { baseline: KnownKeys.of(options.baseline.map(bytesOf)) }),
+        ...(options.baseline === undefined
+          ? {}
+          : { baseline: KnownKeys.named(options.baseline.map(bytesOf)) }),
         progress: options.progress ?? false,
         puts,
         deletes,
         backoff: this.backoff,
+        auditEveryMs: options.auditEveryMs ?? 0,
+        monitor: this.monitorOf(bytesOf(key).toString('utf8')),
       },
       this.runtime,
     );
+    const noteCluster = (signal: WatchSignal): void => {
+      if (signal.kind === 'batch') this.clusterIdSeen = signal.clusterId;
+    };
+    return signals$.pipe(tap(noteCluster));
   }
-}
-
-function sameOptions(a: object, b: object): boolean {
-  const names = ['codec', 'equals', 'keepWarm', 'onInvalid'] as const;
-  return names.every((name) => Reflect.get(a, name) === Reflect.get(b, name));
 }

@@ -1,4 +1,5 @@
-import { isAlias, isMap, isScalar, LineCounter, type Node, parseDocument, stringify, visit } from 'yaml';
+import { yamlLibrary } from '#yaml-library';
+import { type Node } from 'yaml';
 import { ConfigModelError, type Position } from '../error.js';
 import { type ConfigTree, type ConfigValue, setMember } from '../value.js';
 import { mostDepth } from './json.js';
@@ -10,6 +11,7 @@ import { mostDepth } from './json.js';
  * @throws ConfigModelError `invalid-document` with the position.
  */
 export function parseYaml(text: string): ConfigValue {
+  const { LineCounter, parseDocument } = yamlLibrary();
   const lines = new LineCounter();
   const document = parseDocument(text, {
     version: '1.2',
@@ -43,6 +45,7 @@ export function parseYaml(text: string): ConfigValue {
 
 function checkNodes(contents: Node | null, refuse: (message: string, node: Node) => never): void {
   if (contents === null) return;
+  const { isAlias, isMap, isScalar, visit } = yamlLibrary();
   visit(contents, {
     Scalar: (_, node) => {
       const { value } = node;
@@ -84,5 +87,5 @@ function toConfigValue(value: unknown, depth: number): ConfigValue {
 
 /** Text that {@link parseYaml} reads back as the same tree. */
 export function renderYaml(tree: ConfigTree): string {
-  return stringify(tree, { version: '1.2', schema: 'core', lineWidth: 0 });
+  return yamlLibrary().stringify(tree, { version: '1.2', schema: 'core', lineWidth: 0 });
 }
