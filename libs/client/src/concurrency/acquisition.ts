@@ -91,16 +91,16 @@ export class Acquisition {
     });
   }
 
-  /** Runs with the reasons to stop connected: the caller's signal, the time limit, the closing of the client. */
+  /** Runs with the reasons to stop connected: the caller's signal, the time limit, the end of all acquiring. */
   private async within<T>(options: AcquireOptions, run: () => Promise<T>): Promise<T> {
     const { signal, wait = 'forever' } = options;
-    const { clock, closing } = this.context;
+    const { clock, acquiring } = this.context;
     const onAbort = (): void => this.stop.abort(signal?.reason);
-    const onClosing = (): void => this.stop.abort(closing.reason);
+    const onEnd = (): void => this.stop.abort(acquiring.reason);
     if (signal?.aborted === true) onAbort();
-    if (closing.aborted) onClosing();
+    if (acquiring.aborted) onEnd();
     signal?.addEventListener('abort', onAbort, { once: true });
-    closing.addEventListener('abort', onClosing, { once: true });
+    acquiring.addEventListener('abort', onEnd, { once: true });
     const waitMs = wait === 'forever' ? undefined : durationMs(wait, 'wait');
     const late = (): void =>
       this.stop.abort(new LockTimeoutError(`${this.target.what} did not become free in ${waitMs} ms`));
@@ -110,7 +110,7 @@ export class Acquisition {
     } finally {
       timer?.cancel();
       signal?.removeEventListener('abort', onAbort);
-      closing.removeEventListener('abort', onClosing);
+      acquiring.removeEventListener('abort', onEnd);
     }
   }
 

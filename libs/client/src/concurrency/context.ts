@@ -25,6 +25,8 @@ export interface ConcurrencyContext {
   readonly queues: LocalQueues;
   /** Aborts with a ClosedError when the client closes. */
   readonly closing: AbortSignal;
+  /** Aborts with a ClosedError when nothing more is to be acquired: when the client closes, or before. */
+  readonly acquiring: AbortSignal;
   /** Everything that is held or being cleaned up, so that closing can wait for it. */
   readonly open: Set<Closable>;
 }

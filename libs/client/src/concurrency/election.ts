@@ -4,6 +4,7 @@ import { InvalidArgumentError, isConclaveError, LeadershipLostError, LeaseExpire
 import { type Value } from '../key-range.js';
 import { type CallOptions } from '../kv-store.js';
 import { type LeaseId, type Revision } from '../kv/entry.js';
+import { observeHeld, tracedAcquiring } from '../telemetry/observed-holding.js';
 import { Acquisition, type AcquireOptions, type Target } from './acquisition.js';
 import { Claim } from './claim.js';
 import { type ConcurrencyContext } from './context.js';
@@ -12,7 +13,7 @@ import { Leadership, LeadershipKind, type LeadershipRecord } from './leadership.
 import { LeaderTask, type RunAsLeaderOptions } from './leader-task.js';
 import { type LockOptions } from './mutex.js';
 import { type ElectionState, participation, type ParticipateOptions } from './participation.js';
-import { observeQueue, type QueueEntry, readQueue } from './queue-entries.js';
+import { observeQueue, type QueueEntry, queueLengthOf, readQueue } from './queue-entries.js';
 import { Session } from './session.js';
 
 export type ElectionOptions = Omit<LockOptions, 'value'> & {
@@ -65,8 +66,13 @@ export class Election {
    */
   async campaign(options: CampaignOptions = {}): Promise<Leadership> {
     const value = options.value ?? this.target.value;
-    const { claim, done } = await new Acquisition(this.context, { ...this.target, value }).acquire(options);
-    return new Leadership(this.context, claim, this.target, this.kind, done).begin();
+    const { clock, kv, host } = this.context;
+    const queueLength = () => queueLengthOf(kv, this.target.prefix);
+    const acquiring = { span: 'conclave.campaign', name: this.name, clock, queueLength } as const;
+    const acquired = await tracedAcquiring(host.telemetry, acquiring, () =>
+      new Acquisition(this.context, { ...this.target, value }).acquire(options),
+    );
+    return this.begun(acquired.claim, acquired.done);
   }
 
   /**
@@ -114,11 +120,18 @@ export class Election {
     try {
       const contention = { prefix, blockers, key, value, cession };
       const claim = await Claim.resumed(this.context, session, contention, token, stop);
-      return new Leadership(this.context, claim, this.target, this.kind, () => session.unuse()).begin();
+      return this.begun(claim, () => session.unuse());
     } catch (error) {
       session.unuse();
       throw error instanceof LeaseExpiredError ? this.gone(key) : error;
     }
+  }
+
+  private begun(claim: Claim, done: () => void): Leadership {
+    const leadership = new Leadership(this.context, claim, this.target, this.kind, done).begin();
+    const holding = { kind: 'leadership', name: this.name } as const;
+    observeHeld(this.context.host.telemetry, leadership, holding, false);
+    return leadership;
   }
 
   /** A session for this one use, which ends with it. */

@@ -85,12 +85,12 @@ describe('what a chain of calls holds', () => {
     const result = outcomeOf(
       mutex.run(async (handle) => {
         world.store.deleteKey(handle.key);
-        await world.clock.settle();
+        await new Promise((resolve) => handle.signal.addEventListener('abort', resolve));
         const next = await mutex.acquire();
         again = next.isHeld();
       }),
     );
-    await world.clock.settle();
+    await world.clock.advance(100);
     await world.clock.settle();
     expect(again).toBe(true);
     expect(result.error).toMatchObject({ code: 'lock-lost' });

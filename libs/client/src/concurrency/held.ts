@@ -4,6 +4,7 @@ import { type ConclaveError, FencedOffError, type LossReason, NotHeldError } fro
 import { type CallOptions } from '../kv-store.js';
 import { type LeaseId, type Revision } from '../kv/entry.js';
 import { compare, op } from '../kv/operations.js';
+import { type Timer } from '../runtime.js';
 import { type TxnBuilder, type TxnResult } from '../kv/txn.js';
 import { type WatchSignal } from '../watch/resuming-watch.js';
 import { type Claim } from './claim.js';
@@ -22,6 +23,8 @@ export interface HeldKind {
   readonly type: HeldLink['type'];
   readonly what: string;
   readonly name: string;
+  /** What is held for less than so many milliseconds is not watched: a watch costs more than a short hold itself. */
+  readonly watchAfterMs: number;
   lost(message: string, reason: LossReason): ConclaveError;
 }
 
@@ -38,6 +41,7 @@ export abstract class Held implements AsyncDisposable {
   private readonly abort = new AbortController();
   private readonly validity = new ReplaySubject<Validity>(1);
   private readonly subscriptions: Subscription[] = [];
+  private watchTimer: Timer | undefined;
   private over: 'released' | LossReason | undefined;
   private releasing: Promise<void> | undefined;
 
@@ -64,13 +68,22 @@ export abstract class Held implements AsyncDisposable {
         if (state.kind === 'lost') this.lose(state.reason);
         else this.tell({ kind: state.kind === 'alive' ? 'held' : 'suspect', deadline: state.deadline });
       }),
-      this.context.watches
-        .open(this.claim.key, { fromRevision: this.claim.confirmedAt + 1n, baseline: [this.claim.key] })
-        .subscribe({ next: (signal) => this.onOwnKey(signal), error: () => undefined }),
     );
-    // A session that was lost already has ended this before the watch was there.
+    // A session that was lost already has ended this before the timer was there.
     if (this.over !== undefined) this.stopListening();
+    else if (this.kind.watchAfterMs === 0) this.watchOwnKey();
+    else this.watchTimer = this.context.clock.setTimer(this.kind.watchAfterMs, () => this.watchOwnKey());
     return this;
+  }
+
+  /** From the revision of the ownership on, so nothing is missed that happened before. */
+  private watchOwnKey(): void {
+    const { key, confirmedAt } = this.claim;
+    const signals$ = this.context.watches.open(key, { fromRevision: confirmedAt + 1n, baseline: [key] });
+    this.subscriptions.push(
+      signals$.subscribe({ next: (signal) => this.onOwnKey(signal), error: () => undefined }),
+    );
+    if (this.over !== undefined) this.stopListening();
   }
 
   get token(): FencingToken {
@@ -243,6 +256,7 @@ export abstract class Held implements AsyncDisposable {
 
   private stopListening(): void {
     this.context.open.delete(this);
+    this.watchTimer?.cancel();
     for (const subscription of this.subscriptions) subscription.unsubscribe();
   }
 }

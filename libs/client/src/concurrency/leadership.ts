@@ -14,6 +14,7 @@ import { readQueue } from './queue-entries.js';
 /** How a leadership speaks of itself. */
 export class LeadershipKind implements HeldKind {
   readonly type = 'leadership';
+  readonly watchAfterMs = 0;
   readonly what: string;
   constructor(readonly name: string) {
     this.what = `leadership of '${name}'`;

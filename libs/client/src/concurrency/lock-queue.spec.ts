@@ -199,7 +199,7 @@ describe('hold$', () => {
     hold();
     await world.clock.settle();
     world.store.deleteKey((told[0] as LockHandle).key);
-    await world.clock.settle();
+    await world.clock.advance(100);
     expect(told[1]).toBeInstanceOf(LockLostError);
     told.length = 0;
     hold();

@@ -132,6 +132,7 @@ describe('mutex', () => {
   it('loses the lock at once when somebody deletes its key, and tells it by every means', async () => {
     const world = new FakeWorld();
     const handle = await world.client().locks.mutex('m').acquire();
+    await world.clock.advance(100);
     const told = firstValueFrom(handle.validity$.pipe(toArray()));
     world.store.deleteKey(handle.key);
     await world.clock.settle();
@@ -139,6 +140,21 @@ describe('mutex', () => {
     expect(handle.signal.reason).toMatchObject({ code: 'lock-lost', lossReason: 'key-deleted' });
     expect((await told).map((validity) => validity.kind)).toEqual(['held', 'lost']);
     expect(() => handle.assertHeld()).toThrow(LockLostError);
+  });
+
+  it('opens no watch for a short hold, and misses no deletion from before its watch', async () => {
+    const world = new FakeWorld();
+    const mutex = world.client().locks.mutex('m');
+    const short = await mutex.acquire();
+    await world.clock.advance(49);
+    await short.release();
+    expect(world.store.watchers).toEqual([]);
+    const handle = await mutex.acquire();
+    world.store.deleteKey(handle.key);
+    await world.clock.advance(49);
+    expect(handle.isHeld()).toBe(true);
+    await world.clock.advance(1);
+    expect(handle.signal.reason).toMatchObject({ code: 'lock-lost', lossReason: 'key-deleted' });
   });
 
   it('is lost when another store answers', async () => {

@@ -2,13 +2,14 @@ import { Observable } from 'rxjs';
 import { type Duration, durationMs } from '../duration.js';
 import { LockLostError, type LossReason } from '../errors.js';
 import { type Value } from '../key-range.js';
+import { observeHeld, tracedAcquiring, tracedHolding } from '../telemetry/observed-holding.js';
 import { Acquisition, type AcquireOptions, type Acquired, type Target } from './acquisition.js';
 import { type ConcurrencyContext } from './context.js';
 import { runGuarded } from './guarded-run.js';
 import { Held, type HeldKind } from './held.js';
 import { heldByChain } from './held-chain.js';
 import { observeWaiters, readWaiters, type Waiter } from './lock-queue.js';
-import { type QueueReading } from './queue-entries.js';
+import { queueLengthOf, type QueueReading } from './queue-entries.js';
 import { type Session } from './session.js';
 
 export interface LockOptions {
@@ -37,6 +38,7 @@ export interface RunOptions extends AcquireOptions {
 /** How a lock speaks of itself. */
 class LockKind implements HeldKind {
   readonly type = 'lock';
+  readonly watchAfterMs = 50;
   readonly what: string;
   constructor(readonly name: string) {
     this.what = `lock '${name}'`;
@@ -83,13 +85,13 @@ export class DistributedMutex {
    *   The key is deleted, or being deleted, then.
    */
   async acquire(options: AcquireOptions = {}): Promise<LockHandle> {
-    return this.handle(await new Acquisition(this.context, this.target).acquire(options));
+    return this.handle(await this.acquired(options), true);
   }
 
   /** The lock, or null when it is held or waited for by anybody. */
   async tryAcquire(options: Omit<AcquireOptions, 'wait'> = {}): Promise<LockHandle | null> {
-    const acquired = await new Acquisition(this.context, this.target).tryAcquire(options);
-    return acquired === null ? null : this.handle(acquired);
+    const acquired = await this.traced(() => new Acquisition(this.context, this.target).tryAcquire(options));
+    return acquired === null ? null : this.handle(acquired, true);
   }
 
   /**
@@ -101,9 +103,10 @@ export class DistributedMutex {
    */
   async run<T>(fn: (handle: LockHandle) => Promise<T>, options: RunOptions = {}): Promise<T> {
     const graceMs = durationMs(options.abortGrace ?? '5s', 'abortGrace');
-    const handle = await this.acquire(options);
+    const handle = this.handle(await this.acquired(options), false);
+    const work = () => runGuarded(this.context.clock, handle, this.kind.what, () => fn(handle), graceMs);
     try {
-      return await runGuarded(this.context.clock, handle, this.kind.what, () => fn(handle), graceMs);
+      return await tracedHolding(this.context.host.telemetry, handle, this.name, work);
     } finally {
       await handle.release();
     }
@@ -151,7 +154,21 @@ export class DistributedMutex {
     return observeWaiters(this.context.watches, this.target);
   }
 
-  private handle(acquired: Acquired): LockHandle {
-    return new LockHandle(this.context, acquired.claim, this.kind, acquired.done).begin();
+  private acquired(options: AcquireOptions): Promise<Acquired> {
+    return this.traced(() => new Acquisition(this.context, this.target).acquire(options));
+  }
+
+  private traced<T extends Acquired | null>(acquire: () => Promise<T>): Promise<T> {
+    const { clock, kv, host } = this.context;
+    const queueLength = () => queueLengthOf(kv, this.target.prefix);
+    const acquiring = { span: 'conclave.lock.acquire', name: this.name, clock, queueLength } as const;
+    return tracedAcquiring(host.telemetry, acquiring, acquire);
+  }
+
+  /** `span`: holding it is a span of its own; otherwise the caller makes one. */
+  private handle(acquired: Acquired, span: boolean): LockHandle {
+    const handle = new LockHandle(this.context, acquired.claim, this.kind, acquired.done).begin();
+    observeHeld(this.context.host.telemetry, handle, { kind: 'lock', name: this.name }, span);
+    return handle;
   }
 }

@@ -26,6 +26,12 @@ export interface QueueReading extends CallOptions {
   readonly limit?: number;
 }
 
+/** How many stand in the queue, as one member knows it. */
+export async function queueLengthOf(kv: Kv, prefix: string): Promise<number> {
+  const { count } = await kv.range(prefix, { prefix: true, countOnly: true, serializable: true });
+  return Number(count);
+}
+
 /** The queue now, in the order of asking. */
 export async function readQueue(
   kv: Kv,

@@ -114,6 +114,7 @@ describe('read-write lock', () => {
     const world = new FakeWorld();
     const reader = await world.client().locks.rwlock('rw', { ttl: '9s', margin: '1s' }).read.acquire();
     const other = await world.client().locks.rwlock('rw').read.acquire();
+    await world.clock.advance(100);
     world.store.deleteKey(other.key);
     await world.clock.settle();
     expect(other.signal.reason).toMatchObject({ lossReason: 'key-deleted' });

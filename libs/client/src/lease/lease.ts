@@ -19,6 +19,8 @@ const retryMs = 500;
 /** What a lease tells its owner. */
 export interface LeaseEvents {
   ended(lease: Lease): void;
+  /** A keep-alive is sent, so many milliseconds after it was due. */
+  sent(delayMs: number): void;
   /** A keep-alive is sent so many milliseconds late, TTL/6 at least: the event loop was blocked. */
   starved(delayMs: number): void;
 }
@@ -147,6 +149,7 @@ export class Lease implements AsyncDisposable {
     this.stream ??= this.open();
     this.unanswered = stampOf(this.clock);
     this.stream.send({ ID: this.id });
+    this.events.sent(lateMs);
     this.wake(this.intervalMs());
   }
 

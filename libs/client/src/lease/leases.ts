@@ -25,6 +25,7 @@ export interface LeaseInfo {
   readonly keys: readonly string[];
 }
 
+const keepAliveDelay = 'conclave_client_keepalive_delay_seconds';
 const defaultTtlMs = 15_000;
 const leastTtlMs = 2_000;
 /** etcd refuses more. */
@@ -107,11 +108,25 @@ export class Leases {
   private keepAlive(id: LeaseId, marginMs: number, sent: Stamp, ttlSeconds: bigint): Lease {
     const term = new LeaseTerm(this.clock, marginMs, sent, Number(ttlSeconds) * 1_000);
     const lease = new Lease(this.store, this.clock, id, term, {
-      ended: (ended) => this.alive.delete(ended),
+      ended: (ended) => this.onEnded(ended),
+      sent: (delayMs) =>
+        this.host.telemetry?.meter?.measure(keepAliveDelay, {}, Math.max(0, delayMs) / 1_000),
       starved: (delayMs) => this.host.warn(starvation(id, term.grantedMs, delayMs)),
     });
     if (lease.isAlive()) this.alive.add(lease);
     return lease;
+  }
+
+  private onEnded(lease: Lease): void {
+    this.alive.delete(lease);
+    const reason = lease.lossReason ?? 'closed';
+    if (reason === 'closed') return;
+    const { telemetry } = this.host;
+    telemetry?.meter?.count('conclave_client_losses_total', { kind: 'lease', reason });
+    telemetry?.logger?.warn(`lease ${lease.id.toString(16)} is lost: ${reason}`, {
+      lease: lease.id.toString(16),
+      reason,
+    });
   }
 
   /** @throws ConclaveError (rejects) with code `lease-not-found`. */
