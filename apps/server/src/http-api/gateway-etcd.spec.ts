@@ -98,14 +98,15 @@ describe.skipIf(!hasEtcd)('the JSON API beside a running etcd', () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'conclave-gateway-etcd-'));
   let etcd: ChildProcess | undefined;
   let etcdUrl: string;
-  let member: EmbeddedMember | undefined;
+  let member: (EmbeddedMember & { readonly endpoint: string }) | undefined;
 
   beforeAll(async () => {
     etcdUrl = `http://127.0.0.1:${await freePort()}`;
     const peerUrl = `http://127.0.0.1:${await freePort()}`;
     etcd = await startEtcd(dataDir, etcdUrl, peerUrl);
     // The same peer URL and token give the same ids, so that even headers are equal.
-    member = await startEmbedded({ options: { initialAdvertisePeerUrls: peerUrl } });
+    const ids = { initialAdvertisePeerUrls: peerUrl, initialClusterToken: 'etcd-cluster' };
+    member = await startEmbedded({ port: 0, options: ids });
   });
 
   afterAll(async () => {

@@ -57,6 +57,11 @@ export class ClientPorts {
     return ports;
   }
 
+  /** Whether there is any port. */
+  get isListening(): boolean {
+    return this.#ports.length > 0;
+  }
+
   /** The URLs of the client listeners as clients reach them: port 0 is replaced by the one that was given. */
   get clientUrls(): readonly string[] {
     return this.#ports

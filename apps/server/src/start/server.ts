@@ -1,4 +1,11 @@
-import { GrpcServer, type GrpcServerOptions, nodeRuntime, type ServerStats } from '@conclave/grpc';
+import {
+  createMemoryPipePair,
+  GrpcServer,
+  type GrpcServerOptions,
+  nodeRuntime,
+  type Pipe,
+  type ServerStats,
+} from '@conclave/grpc';
 import { createEngine, type Engine } from '../engine/engine.js';
 import { NoPeers, type PeerTransport } from '../engine/replica/peer-transport.js';
 import { serverVersion } from '../engine/requests/version.js';
@@ -20,8 +27,8 @@ import { GrpcPeerTransport } from '../peer/grpc-peer-transport.js';
 import { ClientPorts } from './client-ports.js';
 import { engineOptionsOf, memberDirectory } from './engine-settings.js';
 import { loadHttpApplication, type LoadedApplication } from './http-loading.js';
-import { type Membership, resolveMembership } from './membership.js';
-import { createNodePlatform, type NodePlatform } from './node-platform.js';
+import { type MemberHome, openDiskHome, type OpenHome } from './member-home.js';
+import { type NodePlatform } from './node-platform.js';
 import { listMembers, viewMembers } from './own-members.js';
 import { PeerPorts } from './peer-ports.js';
 import { readClientTls } from './tls-files.js';
@@ -30,6 +37,8 @@ import { readClientTls } from './tls-files.js';
 export interface ServerParts {
   readonly logger: ServerLogger;
   readonly registry: MetricRegistry;
+  /** Default: the data directory on the disks of this machine. */
+  readonly openHome?: OpenHome;
 }
 
 /** gRPC takes messages a little larger than the largest request, so that the limit itself answers with etcd's error. */
@@ -49,6 +58,8 @@ export interface Server {
   /** Resolves with the cause when the member cannot go on. */
   readonly failed: Promise<Error>;
   reloadTls(): void;
+  /** A connection from within this process: the client's end. gRPC only. */
+  connect(): Pipe;
   /** Answers what is in flight, closes streams, writes everything to disk and releases all ports. Idempotent. */
   stop(): Promise<void>;
 }
@@ -69,16 +80,13 @@ export async function startServer(options: ServerOptions, parts: ServerParts): P
     opened.push(ports);
     const peerPorts = await PeerPorts.open(options, logger);
     opened.push(peerPorts);
-    const platform = createNodePlatform(options.quotaBytes, logger, registry);
+    const home = await (parts.openHome ?? openDiskHome)(options, { logger, registry });
+    const { platform } = home;
     opened.push(platform);
-    const membership = await resolveMembership(options, logger);
-    const transport = await openTransport(options, parts, platform, membership, peerPorts.isListening);
+    const transport = await openTransport(options, parts, home, peerPorts.isListening);
     opened.push(transport);
-    const engine = await createEngine(
-      engineOptionsOf(options, membership, ports.advertisedUrls),
-      platform,
-      transport,
-    );
+    const engineOptions = engineOptionsOf(options, home.membership, ports.advertisedUrls);
+    const engine = await createEngine({ ...engineOptions, ...home.storage }, platform, transport);
     if (transport instanceof GrpcPeerTransport) servePeers(peerPorts, transport, engine);
     return new RunningServer(options, parts, front, { client: ports, peer: peerPorts }, platform, engine);
   } catch (error) {
@@ -90,8 +98,7 @@ export async function startServer(options: ServerOptions, parts: ServerParts): P
 async function openTransport(
   options: ServerOptions,
   { logger, registry }: ServerParts,
-  { disk, random }: NodePlatform,
-  { identity, others }: Membership,
+  { platform: { disk, random }, membership: { identity, others } }: MemberHome,
   isListening: boolean,
 ): Promise<PeerTransport> {
   // Without a peer port nobody could answer, nor be added.
@@ -137,7 +144,7 @@ class RunningServer implements Server {
   readonly failed: Promise<Error>;
   readonly #grpc: GrpcServer;
   readonly #stopMeasuring: () => void;
-  readonly #application: LoadedApplication;
+  readonly #application: LoadedApplication | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(
@@ -155,11 +162,17 @@ class RunningServer implements Server {
     this.failed = engine.failed;
     this.ready = engine.ready.then(() => this.#announce());
     this.ready.catch(() => undefined);
-    this.#application = loadHttpApplication(engine, front, options, parts);
+    if (ports.client.isListening) this.#application = loadHttpApplication(engine, front, options, parts);
   }
 
   get clientUrls(): readonly string[] {
     return this.ports.client.clientUrls;
+  }
+
+  connect(): Pipe {
+    const [client, server] = createMemoryPipePair(nodeRuntime);
+    this.#grpc.serve(server);
+    return client;
   }
 
   reloadTls(): void {
@@ -181,7 +194,7 @@ class RunningServer implements Server {
     const drained = this.#grpc.drain(drainGraceMs + 1_000);
     await this.engine.drain();
     await this.#unaryCallsDone();
-    await this.#application.close();
+    await this.#application?.close();
     await this.engine.close();
     await this.ports.peer.close();
     await this.#grpc.close();
