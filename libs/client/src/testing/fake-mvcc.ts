@@ -1,4 +1,5 @@
 import { etcdserverpb as pb, mvccpb, ProtocolError, type ProtocolErrorName } from '@conclave/protocol';
+import { checkDelete, checkPut, checkRange, checkTxn, covers } from './fake-requests.js';
 
 type KeyValue = mvccpb.KeyValue;
 
@@ -22,12 +23,18 @@ export class FakeMvcc {
   private base = new Map<string, KeyValue>();
   private log: FakeEvent[] = [];
   revision = 1n;
-  compactRevision = 0n;
+  /** As in etcd a fresh store can be compacted at 0, once. */
+  private compacted = -1n;
 
   constructor(private readonly leaseExists: (id: bigint) => boolean) {}
 
+  /** The oldest revision that can be read; 0n while nothing was compacted. */
+  get compactRevision(): bigint {
+    return this.compacted < 0n ? 0n : this.compacted;
+  }
+
   range(request: pb.RangeRequest): pb.RangeResponse {
-    if (request.key.length === 0) throw ProtocolError.of('EmptyKey');
+    checkRange(request);
     const inRange = [...this.stateAt(request.revision).values()]
       .filter((kv) => covers(request.key, request.range_end, kv.key))
       .sort((a, b) => Buffer.compare(a.key, b.key));
@@ -45,20 +52,27 @@ export class FakeMvcc {
 
   /** All conditions are judged on the state before, then the operations run in order, all at one revision. */
   txn(request: pb.TxnRequest, written: Written): pb.TxnResponse {
+    checkTxn(request);
     const branch = this.decide(request);
+    this.checkPuts(branch);
+    this.checkRanges(branch);
     return this.run(branch, written);
   }
 
   put(request: pb.PutRequest, written: Written): pb.PutResponse {
-    if (request.key.length === 0) throw ProtocolError.of('EmptyKey');
-    if (request.lease !== 0n && !this.leaseExists(request.lease)) throw ProtocolError.of('LeaseNotFound');
+    checkPut(request);
+    this.checkLease(request);
+    this.checkIgnored(request);
+    return this.write(request, written);
+  }
+
+  private write(request: pb.PutRequest, written: Written): pb.PutResponse {
     const name = request.key.toString('latin1');
     const prev = this.current.get(name);
-    if (request.ignore_lease && prev === undefined) throw ProtocolError.of('KeyNotFound');
     const revision = this.revision + 1n;
     const kv: KeyValue = {
       key: request.key,
-      value: request.value,
+      value: request.ignore_value && prev !== undefined ? prev.value : request.value,
       create_revision: prev?.create_revision ?? revision,
       mod_revision: revision,
       version: (prev?.version ?? 0n) + 1n,
@@ -70,7 +84,7 @@ export class FakeMvcc {
   }
 
   deleteRange(request: pb.DeleteRangeRequest, written: Written): pb.DeleteRangeResponse {
-    if (request.key.length === 0) throw ProtocolError.of('EmptyKey');
+    checkDelete(request);
     const gone = [...this.current.values()]
       .filter((kv) => covers(request.key, request.range_end, kv.key))
       .sort((a, b) => Buffer.compare(a.key, b.key));
@@ -110,11 +124,14 @@ export class FakeMvcc {
   }
 
   compact(revision: bigint): void {
-    if (revision <= this.compactRevision) throw ProtocolError.of('Compacted');
+    if (revision <= this.compacted) throw ProtocolError.of('Compacted');
     if (revision > this.revision) throw ProtocolError.of('FutureRev');
-    this.base = this.stateAt(revision);
-    this.log = this.log.filter((event) => event.revision > revision);
-    this.compactRevision = revision;
+    if (revision > 0n) this.base = new Map(this.stateAt(revision));
+    // A watch may begin exactly there: what happened then is kept, what was before it is not known any more.
+    this.log = this.log
+      .filter((event) => event.revision >= revision)
+      .map((event) => (event.revision === revision ? { ...event, prev: undefined } : event));
+    this.compacted = revision;
   }
 
   eventsFrom(revision: bigint): readonly FakeEvent[] {
@@ -152,21 +169,64 @@ export class FakeMvcc {
     return { succeeded, ops, inner };
   }
 
+  /** What an operation of a transaction answers carries the revision at that point, and nothing else of a header. */
+  private innerHeader(written: Written): pb.ResponseHeader {
+    const revision = this.revision + (written.events.length > 0 ? 1n : 0n);
+    return { cluster_id: 0n, member_id: 0n, revision, raft_term: 0n };
+  }
+
+  private checkLease({ lease }: pb.PutRequest): void {
+    if (lease !== 0n && !this.leaseExists(lease)) throw ProtocolError.of('LeaseNotFound');
+  }
+
+  private checkIgnored(request: pb.PutRequest): void {
+    if (!request.ignore_lease && !request.ignore_value) return;
+    if (!this.current.has(request.key.toString('latin1'))) throw ProtocolError.of('KeyNotFound');
+  }
+
+  /** All that could fail is found before the first write; of a put first the missing key, other than outside of a transaction. */
+  private checkPuts({ ops, inner }: Branch): void {
+    for (const [index, { request }] of ops.entries()) {
+      const branch = inner[index];
+      if (branch !== undefined) this.checkPuts(branch);
+      if (request?.$case !== 'request_put') continue;
+      this.checkIgnored(request.value);
+      this.checkLease(request.value);
+    }
+  }
+
+  private checkRanges({ ops, inner }: Branch): void {
+    for (const [index, { request }] of ops.entries()) {
+      const branch = inner[index];
+      if (branch !== undefined) this.checkRanges(branch);
+      if (request?.$case === 'request_range') this.stateAt(request.value.revision);
+    }
+  }
+
   private run(branch: Branch, written: Written): pb.TxnResponse {
     const responses = branch.ops.map((op, index): pb.ResponseOp => {
       const { request } = op;
       const inner = branch.inner[index];
       if (inner !== undefined)
-        return { response: { $case: 'response_txn', value: this.run(inner, written) } };
+        return {
+          response: { $case: 'response_txn', value: { ...this.run(inner, written), header: noHeader() } },
+        };
       switch (request?.$case) {
-        case 'request_range':
-          return { response: { $case: 'response_range', value: this.range(request.value) } };
-        case 'request_put':
-          return { response: { $case: 'response_put', value: this.put(request.value, written) } };
-        case 'request_delete_range':
+        case 'request_range': {
+          const value = { ...this.range(request.value), header: this.innerHeader(written) };
+          return { response: { $case: 'response_range', value } };
+        }
+        case 'request_put': {
+          const answer = this.write(request.value, written);
           return {
-            response: { $case: 'response_delete_range', value: this.deleteRange(request.value, written) },
+            response: { $case: 'response_put', value: { ...answer, header: this.innerHeader(written) } },
           };
+        }
+        case 'request_delete_range': {
+          const answer = this.deleteRange(request.value, written);
+          const value = { ...answer, header: this.innerHeader(written) };
+          return { response: { $case: 'response_delete_range', value } };
+        }
         case 'request_txn':
         case undefined:
           throw ProtocolError.of('KeyNotFound');
@@ -176,7 +236,6 @@ export class FakeMvcc {
   }
 
   private holds(condition: pb.Compare): boolean {
-    if (condition.key.length === 0) throw ProtocolError.of('EmptyKey');
     const kvs = [...this.current.values()].filter((kv) => covers(condition.key, condition.range_end, kv.key));
     if (kvs.length === 0) return condition.target_union?.$case !== 'value' && compares(condition, undefined);
     return kvs.every((kv) => compares(condition, kv));
@@ -189,10 +248,8 @@ interface Branch {
   readonly inner: readonly (Branch | undefined)[];
 }
 
-export function covers(start: Buffer, end: Buffer, key: Buffer): boolean {
-  if (end.length === 0) return start.equals(key);
-  if (Buffer.compare(key, start) < 0) return false;
-  return (end.length === 1 && end[0] === 0) || Buffer.compare(key, end) < 0;
+function noHeader(): pb.ResponseHeader {
+  return { cluster_id: 0n, member_id: 0n, revision: 0n, raft_term: 0n };
 }
 
 function passes(request: pb.RangeRequest, kv: KeyValue): boolean {

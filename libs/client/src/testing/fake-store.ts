@@ -12,19 +12,12 @@ import {
 } from '../kv-store.js';
 import { type Clock, type Timer } from '../runtime.js';
 import { TransportError } from '../transport.js';
+import { FaultPlan, type Method } from './fake-faults.js';
 import { FakeKeepAliveStream, FakeWatchStream, type StreamHost } from './fake-streams.js';
 import { FakeMvcc, type Written } from './fake-mvcc.js';
 
-type Method =
-  | 'range'
-  | 'put'
-  | 'deleteRange'
-  | 'txn'
-  | 'compact'
-  | 'leaseGrant'
-  | 'leaseRevoke'
-  | 'leaseTimeToLive'
-  | 'leaseLeases';
+/** Which way nothing gets through. */
+export type PartitionDirection = 'both' | 'requests' | 'answers';
 
 interface FakeLease {
   readonly ttlSeconds: bigint;
@@ -32,16 +25,10 @@ interface FakeLease {
   dueAtMs: number;
 }
 
-/** A fault for the next calls of one method. */
-interface Fault {
-  readonly kind: 'drop-answer' | 'refuse' | 'hold' | 'delay';
-  left: number;
-  /** Only calls for which this is true. */
-  readonly when: (request: unknown) => boolean;
-  readonly held: Promise<void> | undefined;
-}
-
 const requestTimeoutMs = 5_000;
+/** As servers raise shorter ones, with the election timeout that they have by default. */
+const leastTtlSeconds = 2n;
+const mostTtlSeconds = 9_000_000_000n;
 
 /**
  * A store in memory that keeps the contract of KvStore, with faults on demand. Leases expire on the given clock, never
@@ -52,12 +39,13 @@ export class FakeStore implements KvStore, StreamHost {
   private readonly leases = new Map<bigint, FakeLease>();
   private readonly watchStreams = new Set<FakeWatchStream>();
   private readonly keepAliveStreams = new Set<FakeKeepAliveStream>();
-  private readonly faults = new Map<Method, Fault[]>();
+  private readonly faults = new FaultPlan();
   private readonly replacements = new Subject<StoreReplacement>();
   readonly replaced$ = this.replacements.asObservable();
   private clusterId = 0x1001n;
   private nextLease = 0x70000001n;
-  private isCut = false;
+  private raftTerm = 2n;
+  private cut: PartitionDirection | 'none' = 'none';
   /** Keep-alive requests that reached the store. */
   renewals = 0;
   /** Every call that reached the store, in order. */
@@ -77,33 +65,43 @@ export class FakeStore implements KvStore, StreamHost {
 
   /** The next `count` calls are applied, and their answers are lost. */
   dropAnswers(method: Method, count = 1, when: (request: unknown) => boolean = () => true): void {
-    this.addFault(method, { kind: 'drop-answer', left: count, when, held: undefined });
+    this.faults.add(method, { kind: 'drop-answer', left: count, when, held: undefined });
   }
 
   /** The next `count` calls fail without being applied, and the caller knows it. */
   refuse(method: Method, count = 1): void {
-    this.addFault(method, { kind: 'refuse', left: count, when: () => true, held: undefined });
+    this.faults.add(method, { kind: 'refuse', left: count, when: () => true, held: undefined });
   }
 
   /** The next call is applied at once and answered only when the returned function is called. */
   holdAnswer(method: Method, when: (request: unknown) => boolean = () => true): () => void {
-    return this.addHold('hold', method, when);
+    return this.faults.hold('hold', method, when);
   }
 
   /** The next call is on its way, and applied only when the returned function is called. */
   delayRequest(method: Method, when: (request: unknown) => boolean = () => true): () => void {
-    return this.addHold('delay', method, when);
+    return this.faults.hold('delay', method, when);
   }
 
-  /** Nothing gets through, in neither direction; streams do not notice. Calls time out. */
-  partition(): void {
-    this.isCut = true;
+  /**
+   * Nothing gets through, and streams do not notice. `both`: there is no connection, so calls time out and are known not to be
+   * applied. `requests`: what clients send is lost. `answers`: it is done, and they do not hear of it; events are lost too.
+   */
+  partition(direction: PartitionDirection = 'both'): void {
+    this.cut = direction;
   }
 
   /** Ends a partition. Streams from before are lost. */
   heal(): void {
-    this.isCut = false;
+    this.cut = 'none';
     this.cutStreams();
+  }
+
+  /** Another member leads: a new term, every lease gets its whole time again, and streams end. */
+  moveLeader(): void {
+    this.raftTerm += 1n;
+    for (const [id, lease] of this.leases) this.rearm(id, lease);
+    this.cutStreams(new UnavailableError('the leader changed'));
   }
 
   /** All streams fail, as when the connection is lost. */
@@ -210,7 +208,9 @@ export class FakeStore implements KvStore, StreamHost {
   leaseGrant(request: pb.LeaseGrantRequest, options?: CallOptions): Promise<pb.LeaseGrantResponse> {
     return this.call('leaseGrant', request, options, false, () => {
       const id = request.ID === 0n ? this.nextLease++ : request.ID;
-      const ttlSeconds = request.TTL < 2n ? 2n : request.TTL;
+      if (request.TTL > mostTtlSeconds) throw ProtocolError.of('LeaseTTLTooLarge');
+      if (this.leases.has(id)) throw ProtocolError.of('LeaseExist');
+      const ttlSeconds = request.TTL < leastTtlSeconds ? leastTtlSeconds : request.TTL;
       this.leases.set(id, { ttlSeconds, ...this.leaseTimer(id, ttlSeconds) });
       return { header: undefined, ID: id, TTL: ttlSeconds, error: '' };
     });
@@ -265,13 +265,22 @@ export class FakeStore implements KvStore, StreamHost {
   // ---- StreamHost ----
 
   header(): pb.ResponseHeader {
-    return { cluster_id: this.clusterId, member_id: 1n, revision: this.mvcc.revision, raft_term: 2n };
+    return {
+      cluster_id: this.clusterId,
+      member_id: 1n,
+      revision: this.mvcc.revision,
+      raft_term: this.raftTerm,
+    };
   }
 
   later(run: () => void): void {
     void Promise.resolve().then(() => {
-      if (!this.isCut) run();
+      if (this.cut === 'none' || this.cut === 'answers') run();
     });
+  }
+
+  get answersArrive(): boolean {
+    return this.cut === 'none' || this.cut === 'requests';
   }
 
   eventsFrom(revision: bigint) {
@@ -287,32 +296,11 @@ export class FakeStore implements KvStore, StreamHost {
     this.renewals += 1;
     const lease = this.leases.get(id);
     if (lease === undefined) return 0n;
-    lease.timer.cancel();
-    Object.assign(lease, this.leaseTimer(id, lease.ttlSeconds));
+    this.rearm(id, lease);
     return lease.ttlSeconds;
   }
 
   // ---- inside ----
-
-  private addHold(kind: 'hold' | 'delay', method: Method, when: (request: unknown) => boolean): () => void {
-    let release = (): void => undefined;
-    const held = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    this.addFault(method, { kind, left: 1, when, held });
-    return release;
-  }
-
-  private addFault(method: Method, fault: Fault): void {
-    this.faults.set(method, [...(this.faults.get(method) ?? []), fault]);
-  }
-
-  private takeFault(method: Method, request: unknown): Fault | undefined {
-    const list = this.faults.get(method) ?? [];
-    const fault = list.find((candidate) => candidate.left > 0 && candidate.when(request));
-    if (fault !== undefined) fault.left -= 1;
-    return fault;
-  }
 
   private async call<T extends { header: pb.ResponseHeader | undefined }>(
     method: Method,
@@ -323,8 +311,11 @@ export class FakeStore implements KvStore, StreamHost {
   ): Promise<T> {
     const signal = options?.signal;
     if (signal?.aborted) throw cancellationOf(signal);
-    if (this.isCut) return this.timeOut(method, options);
-    const fault = this.takeFault(method, request);
+    if (this.cut === 'both') {
+      return this.timeOut(options, new TimeoutError(`${method} was not sent: no member could be reached`));
+    }
+    if (this.cut === 'requests') return this.timeOut(options, unanswered(method, writes));
+    const fault = this.faults.take(method, request);
     await Promise.resolve();
     if (fault?.kind === 'refuse') throw new UnavailableError(`${method} was refused`);
     if (fault?.kind === 'delay') await fault.held;
@@ -339,19 +330,17 @@ export class FakeStore implements KvStore, StreamHost {
     }
     const header = this.header();
     await fault?.held;
-    if (fault?.kind === 'drop-answer' && writes)
-      throw new MaybeAppliedError(`the answer to ${method} was lost`);
-    if (fault?.kind === 'drop-answer') throw new TimeoutError(`the answer to ${method} was lost`);
+    if (!this.answersArrive) return this.timeOut(options, unanswered(method, writes));
+    if (fault?.kind === 'drop-answer') throw unanswered(method, writes);
     if (signal?.aborted) throw cancellationOf(signal);
     return { ...answer, header };
   }
 
-  /** Cut off before sending: the caller knows that nothing was applied. */
-  private timeOut(method: Method, options: CallOptions | undefined): Promise<never> {
+  private timeOut(options: CallOptions | undefined, error: ConclaveError): Promise<never> {
     return new Promise((_, reject) => {
       const late = (): void => {
         options?.signal?.removeEventListener('abort', onAbort);
-        reject(new TimeoutError(`${method} was not sent: no member could be reached`));
+        reject(error);
       };
       const timer = this.clock.setTimer(options?.timeoutMs ?? requestTimeoutMs, late);
       const onAbort = (): void => {
@@ -369,9 +358,14 @@ export class FakeStore implements KvStore, StreamHost {
   }
 
   private notify(): void {
-    this.later(() => {
+    void Promise.resolve().then(() => {
       for (const stream of [...this.watchStreams]) stream.flush();
     });
+  }
+
+  private rearm(id: bigint, lease: FakeLease): void {
+    lease.timer.cancel();
+    Object.assign(lease, this.leaseTimer(id, lease.ttlSeconds));
   }
 
   private leaseTimer(id: bigint, ttlSeconds: bigint): { timer: Timer; dueAtMs: number } {
@@ -387,4 +381,10 @@ export class FakeStore implements KvStore, StreamHost {
     if (!this.leases.delete(id)) return;
     this.apply((written) => this.mvcc.deleteLease(id, written));
   }
+}
+
+/** A call was sent, and no answer came. */
+function unanswered(method: Method, writes: boolean): ConclaveError {
+  const message = `the answer to ${method} was lost`;
+  return writes ? new MaybeAppliedError(message) : new TimeoutError(message);
 }

@@ -1,13 +1,16 @@
 import { type etcdserverpb as pb, mvccpb, type etcdserverpb } from '@conclave/protocol';
 import { type ConclaveError } from '../errors.js';
 import { type RequestStream, type StreamObserver } from '../kv-store.js';
-import { covers, type FakeEvent } from './fake-mvcc.js';
+import { type FakeEvent } from './fake-mvcc.js';
+import { covers } from './fake-requests.js';
 
 /** What a stream needs of the store that it belongs to. */
 export interface StreamHost {
   header(): etcdserverpb.ResponseHeader;
-  /** Runs later, in order, unless the network is cut meanwhile. */
+  /** A request arrives later, in order, unless the network is cut meanwhile. */
   later(run: () => void): void;
+  /** False while the network is cut in this direction. */
+  readonly answersArrive: boolean;
   eventsFrom(revision: bigint): readonly FakeEvent[];
   readonly revision: bigint;
   readonly compactRevision: bigint;
@@ -51,7 +54,7 @@ export class FakeWatchStream implements RequestStream<pb.WatchRequest> {
 
   /** Delivers a response of the test's own making. */
   inject(response: Partial<pb.WatchResponse>): void {
-    if (!this.isOver) this.observer.next(this.response(response));
+    if (!this.isOver && this.host.answersArrive) this.observer.next(this.response(response));
   }
 
   progress(): void {
@@ -76,6 +79,10 @@ export class FakeWatchStream implements RequestStream<pb.WatchRequest> {
 
   private create(request: pb.WatchCreateRequest): void {
     if (this.isOver) return;
+    if (isEmpty(request)) {
+      this.inject({ created: true, canceled: true, cancel_reason: 'mvcc: watcher range is empty' });
+      return this.cancel();
+    }
     this.request = request;
     this.next = request.start_revision > 0n ? request.start_revision : this.host.revision + 1n;
     this.inject({ created: true });
@@ -109,6 +116,11 @@ export class FakeWatchStream implements RequestStream<pb.WatchRequest> {
   }
 }
 
+function isEmpty({ key, range_end: end }: pb.WatchCreateRequest): boolean {
+  const isOpen = end.length === 0 || (end.length === 1 && end[0] === 0);
+  return !isOpen && Buffer.compare(key, end) >= 0;
+}
+
 /** A stream of keep-alive requests. */
 export class FakeKeepAliveStream implements RequestStream<pb.LeaseKeepAliveRequest> {
   private isOver = false;
@@ -124,8 +136,8 @@ export class FakeKeepAliveStream implements RequestStream<pb.LeaseKeepAliveReque
     this.host.later(() => {
       if (this.isOver) return;
       const answer = { header: this.host.header(), ID: message.ID, TTL: this.host.renew(message.ID) };
-      if (this.held === undefined) this.observer.next(answer);
-      else this.held.push(answer);
+      if (this.held !== undefined) this.held.push(answer);
+      else if (this.host.answersArrive) this.observer.next(answer);
     });
   }
 
