@@ -100,7 +100,12 @@ export const directions: readonly Direction[] = [
   },
   { folder: 'libs/protocol/src', mayImport: [], packages: ['@conclave/grpc/status', '@bufbuild/protobuf'] },
   { folder: 'libs/grpc/src', mayImport: [], packages: ['node:'] },
-  { folder: 'libs/config-model/src', mayImport: [], packages: ['yaml'] },
+  {
+    folder: 'libs/config-model/src',
+    mayImport: [],
+    // `node:module` loads the YAML parser late; browsers get another file in its place.
+    packages: ['yaml', '#yaml-library', 'node:module'],
+  },
   {
     folder: 'libs/client/src',
     mayImport: [],

@@ -1,28 +1,31 @@
+import { setMaxListeners } from 'node:events';
 import { type Observable } from 'rxjs';
 import { Backoff, type BackoffOptions, defaultBackoff } from './backoff.js';
-import { abortable, settledWithin } from './cancellation.js';
+import { settledWithin } from './cancellation.js';
+import { type ClusterApi, noCluster } from './cluster/cluster.js';
 import { type ConcurrencyContext } from './concurrency/context.js';
 import { LocalQueues } from './concurrency/local-queue.js';
 import { Elections, Locks } from './concurrency/locks.js';
 import { SessionPool } from './concurrency/session-pool.js';
 import { type ConfigOptions } from './config/config-options.js';
 import { Configs } from './config/configs.js';
-import { Connection } from './connection/connection.js';
 import { type ConnectionState } from './connection/connection-state.js';
 import { type Duration, durationMs } from './duration.js';
 import { ClosedError, InvalidArgumentError } from './errors.js';
-import { grpcTransport } from './grpc-transport.js';
 import { type ClientWarning, type Host, nodeHost } from './host.js';
 import { KeyNamespace } from './key-range.js';
 import { type KvStore } from './kv-store.js';
 import { Kv } from './kv/kv.js';
 import { Leases } from './lease/leases.js';
-import { RemoteKvStore } from './remote-kv-store.js';
+import { type NetworkOptions, positive, remoteNetwork } from './remote-network.js';
 import { type Clock, nodeRuntime, type Runtime } from './runtime.js';
+import { logConnection, observedHost } from './telemetry/observed-host.js';
+import { telemetryOf } from './telemetry/telemetry.js';
+import { type TelemetryOptions } from './telemetry/telemetry-options.js';
 import { Schedules } from './services/schedules.js';
 import { Services } from './services/services.js';
 import { Topics } from './services/topics.js';
-import { type TlsOptions, type TransportFactory } from './transport.js';
+import { type TransportFactory } from './transport.js';
 import { Watches } from './watch/watches.js';
 
 export interface RetryOptions {
@@ -34,31 +37,21 @@ export interface RetryOptions {
   readonly jitter?: 'full' | 'decorrelated';
 }
 
-export interface ClientOptions {
-  /** Addresses of members (`http://host:port`, `https://host:port` or `host:port`), fixed or changing. */
-  readonly endpoints: readonly string[] | Observable<readonly string[]>;
+export interface ClientOptions extends NetworkOptions {
   /** Put before every key, taken off every key that arrives; never applied to keys under `/conclave/`. Default none. */
   readonly keyPrefix?: string;
-  /** Bound of a call with all its retries; default 5 s. */
-  readonly requestTimeout?: Duration;
-  /** How long one member may take to answer when connecting; default 2 s. */
-  readonly dialTimeout?: Duration;
-  /** HTTP/2 pings that find dead connections; default 10 s and 3 s. */
-  readonly keepalive?: { readonly time?: Duration; readonly timeout?: Duration };
   readonly retry?: RetryOptions;
-  /** Watches and leases refuse members without a leader; default true. */
-  readonly requireLeader?: boolean;
-  /** Used for endpoints that begin with `https://`. */
-  readonly tls?: TlsOptions;
   /** Default: the clock of this process. */
   readonly clock?: Clock;
   /** A number in [0, 1), for jitter; default Math.random. */
   readonly random?: () => number;
-  /** Told what the application should know, such as a blocked event loop. Default: a warning of the process. */
+  /** Told what the application should know, such as a blocked event loop. Default: the logger, else a warning of the process. */
   readonly onWarning?: (warning: ClientWarning) => void;
+  /** Spans, metrics and lines: `openTelemetry(api)`, `{ meter: prometheusMeter(prom), logger: console }`, or both. Default none. */
+  readonly telemetry?: TelemetryOptions;
   /** Whose configuration `config` reads; without it only plain keys. */
   readonly config?: ConfigOptions;
-  /** Default: the transport of @conclave/grpc. */
+  /** How members are reached; default: gRPC over HTTP/2, as `grpcTransport` gives it. */
   readonly transport?: TransportFactory;
 }
 
@@ -78,12 +71,18 @@ export interface ConclaveClient extends AsyncDisposable {
   readonly topics: Topics;
   readonly schedules: Schedules;
   readonly config: Configs;
+  readonly cluster: ClusterApi;
   /** Replays the newest; completes after `closed`. */
   readonly connection$: Observable<ConnectionState>;
   /** The port below everything else. */
   readonly store: KvStore;
   /** Resolves when connected. @throws ClosedError, CancelledError (rejects). */
   ready(options?: { readonly signal?: AbortSignal }): Promise<void>;
+  /**
+   * Takes no more locks and leaderships, as the first step of a shutdown: whoever waits for one gets a ClosedError, and
+   * participations in elections end, those of leaders after their leadership. What is held stays held.
+   */
+  stopAcquiring(): void;
   /** Ends waits, releases what is held, revokes the leases, closes the connection. Bounded; never rejects. */
   close(options?: CloseOptions): Promise<void>;
 }
@@ -95,43 +94,12 @@ export function createClient(options: ClientOptions): ConclaveClient {
     random: options.random ?? nodeRuntime.random,
   };
   const backoff = backoffOf(options.retry ?? {});
-  const connection = new Connection({
-    endpoints: options.endpoints,
-    transports: options.transport ?? grpcTransport,
-    runtime,
-    backoff,
-    dialTimeoutMs: positive(options.dialTimeout ?? '2s', 'dialTimeout'),
-    keepalive: {
-      timeMs: positive(options.keepalive?.time ?? '10s', 'keepalive.time'),
-      timeoutMs: positive(options.keepalive?.timeout ?? '3s', 'keepalive.timeout'),
-    },
-    ...(options.tls === undefined ? {} : { tls: options.tls }),
-    metadata,
-  });
-  const store = new RemoteKvStore(connection, {
-    runtime,
-    requestTimeoutMs: positive(options.requestTimeout ?? '5s', 'requestTimeout'),
-    retry: backoff,
-    metadata,
-    requireLeader: options.requireLeader ?? true,
-  });
-  const network: ClientNetwork = {
-    connection$: connection.state$,
-    ready: async (signal) => {
-      await abortable(connection.acquire(), signal);
-    },
-    close: () => connection.close(),
-  };
-  const host: Host = { ...nodeHost, warn: options.onWarning ?? nodeHost.warn };
+  // With a logger, warnings are lines of it.
+  const unheard = options.telemetry?.logger === undefined ? nodeHost.warn : () => undefined;
+  const own: Host = { ...nodeHost, warn: options.onWarning ?? unheard };
+  const host = observedHost(own, telemetryOf(options.telemetry));
+  const { store, network } = remoteNetwork(options, runtime, backoff, host);
   return new StoreClient(store, runtime, backoff, options.keyPrefix ?? '', network, host, options.config);
-}
-
-const metadata = { 'client-api-version': '3.6' } as const;
-
-function positive(value: Duration, option: string): number {
-  const ms = durationMs(value, option);
-  if (ms <= 0) throw new InvalidArgumentError(`${option}: ${String(value)} must be longer than nothing`);
-  return ms;
 }
 
 function backoffOf(retry: RetryOptions): BackoffOptions {
@@ -145,6 +113,8 @@ function backoffOf(retry: RetryOptions): BackoffOptions {
 /** What a client does with its way to the store. */
 export interface ClientNetwork {
   readonly connection$: Observable<ConnectionState>;
+  /** The members that can be asked; absent where there are none. */
+  readonly cluster?: ClusterApi;
   ready(signal: AbortSignal | undefined): Promise<void>;
   close(): void;
 }
@@ -160,8 +130,10 @@ export class StoreClient implements ConclaveClient {
   readonly topics: Topics;
   readonly schedules: Schedules;
   readonly config: Configs;
+  readonly cluster: ClusterApi;
   readonly connection$: Observable<ConnectionState>;
-  private readonly closing = new AbortController();
+  private readonly closing = manyListenersController();
+  private readonly acquiring = manyListenersController();
   private readonly context: ConcurrencyContext;
   private closed: Promise<void> | undefined;
 
@@ -177,12 +149,14 @@ export class StoreClient implements ConclaveClient {
     const names = new KeyNamespace(keyPrefix);
     const absolute = new KeyNamespace('');
     this.kv = new Kv(store, names);
-    this.watch = new Watches(store, names, runtime, backoff);
+    this.watch = new Watches(store, names, runtime, backoff, host);
     this.leases = new Leases(store, names, runtime.clock, host);
     this.connection$ = network.connection$;
+    logConnection(host.telemetry, network.connection$);
+    this.cluster = network.cluster ?? noCluster;
     this.context = {
       kv: new Kv(store, absolute),
-      watches: new Watches(store, absolute, runtime, backoff),
+      watches: new Watches(store, absolute, runtime, backoff, host),
       leases: this.leases,
       userTxn: () => this.kv.txn(),
       keyPrefix,
@@ -193,6 +167,7 @@ export class StoreClient implements ConclaveClient {
       sessions: new SessionPool(this.leases),
       queues: new LocalQueues(),
       closing: this.closing.signal,
+      acquiring: this.acquiring.signal,
       open: new Set(),
     };
     this.locks = new Locks(this.context);
@@ -200,7 +175,18 @@ export class StoreClient implements ConclaveClient {
     const { kv, watches, clock, newBackoff, leases } = this.context;
     const { random } = runtime;
     this.config = new Configs(
-      { store, kv, watches, prefixedWatches: this.watch, leases, clock, random, newBackoff, warn: host.warn },
+      {
+        store,
+        kv,
+        watches,
+        prefixedWatches: this.watch,
+        leases,
+        clock,
+        random,
+        newBackoff,
+        warn: host.warn,
+        telemetry: host.telemetry,
+      },
       config,
     );
     const prefixed = { ...this.context, kv: this.kv, watches: this.watch };
@@ -211,6 +197,12 @@ export class StoreClient implements ConclaveClient {
 
   ready(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     return this.network.ready(options.signal);
+  }
+
+  stopAcquiring(): void {
+    this.acquiring.abort(
+      new ClosedError('the client takes no more locks and leaderships: it is about to close'),
+    );
   }
 
   close(options: CloseOptions = {}): Promise<void> {
@@ -224,6 +216,7 @@ export class StoreClient implements ConclaveClient {
 
   private async shutDown(drainMs: number): Promise<void> {
     this.closing.abort(new ClosedError());
+    this.acquiring.abort(new ClosedError());
     await settledWithin(this.runtime.clock, drainMs, this.giveBack());
     this.network.close();
   }
@@ -233,4 +226,11 @@ export class StoreClient implements ConclaveClient {
     await this.context.sessions.close();
     await this.leases.close();
   }
+}
+
+/** Everything that waits listens to the signal: any number of listeners is no leak. */
+function manyListenersController(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }

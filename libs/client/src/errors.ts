@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'timeout'
   | 'maybe-applied'
   | 'unauthorized'
+  | 'tls'
   | 'resource-exhausted'
   | 'compacted'
   | 'future-revision'
@@ -125,6 +126,32 @@ export class UnauthorizedError extends ConclaveError {
   }
 }
 
+/** What stands in the way of an encrypted connection. */
+export type TlsProblem =
+  /** The member's certificate is out of its time of validity. */
+  | 'expired'
+  /** It is for other names than the one that was dialled. */
+  | 'wrong-host'
+  /** It was signed by an authority that is not trusted here. */
+  | 'unknown-authority'
+  /** The member refused this client's certificate, or wants one. */
+  | 'client-certificate'
+  /** No TLS is spoken there. */
+  | 'not-tls'
+  /** The own certificates or keys cannot be used. */
+  | 'files';
+
+/** No encrypted connection could be made; nothing was sent. The message names the remedy. */
+export class TlsError extends ConclaveError {
+  constructor(
+    readonly problem: TlsProblem,
+    message: string,
+    details?: ErrorDetails,
+  ) {
+    super('tls', message, false, details);
+  }
+}
+
 /** The asked revision is no longer kept by the store. */
 export class CompactedError extends ConclaveError {
   constructor(
@@ -176,6 +203,18 @@ export class LeadershipLostError extends ConclaveError {
     details?: ErrorDetails,
   ) {
     super('leadership-lost', message, false, details);
+  }
+}
+
+/** What only the leader does was asked of a process that does not lead. */
+export class NotLeaderError extends ConclaveError {
+  constructor(
+    message: string,
+    /** What the leader proclaimed, its URL for example; null when nobody is known to lead. */
+    readonly leader: string | null = null,
+    details?: ErrorDetails,
+  ) {
+    super('not-leader', message, true, details);
   }
 }
 

@@ -1,3 +1,5 @@
+export { type ConfigTree, type ConfigValue } from '@conclave/config-model';
+export { type Credentials } from './auth/credentials.js';
 export { type BackoffOptions } from './backoff.js';
 export { type CacheFiles } from './cache/cache-files.js';
 export {
@@ -17,6 +19,7 @@ export {
   type RetryOptions,
   StoreClient,
 } from './client.js';
+export { type ClusterApi, type MemberInfo, type MemberStatus } from './cluster/cluster.js';
 export { type AcquireOptions } from './concurrency/acquisition.js';
 export {
   type CampaignOptions,
@@ -51,6 +54,15 @@ export {
   type SqlTransaction,
 } from './concurrency/sql-fencing-gate.js';
 export {
+  fencingMigration,
+  type FencingMigration,
+  type TypeOrmDataSource,
+  typeOrmFencingGate,
+  type TypeOrmFencingGateOptions,
+  type TypeOrmManager,
+  type TypeOrmQueryRunner,
+} from './concurrency/typeorm-fencing-gate.js';
+export {
   configClass,
   type ConfigClassDefinition,
   type ConfigClassOptions,
@@ -72,7 +84,7 @@ export { type ConnectionState } from './connection/connection-state.js';
 export { type Duration } from './duration.js';
 export * from './errors.js';
 export { grpcTransport, grpcTransportOver } from './grpc-transport.js';
-export { type ClientWarning } from './host.js';
+export { type ClientWarning, type ConnectionWarning } from './host.js';
 export { type Key, type RangeSelection, type Value } from './key-range.js';
 export { type Entry, type LeaseId, type Revision } from './kv/entry.js';
 export { type DeleteResult, type Kv, type PutResult, type RangeResult } from './kv/kv.js';
@@ -86,6 +98,7 @@ export {
   type RangeOptions,
   type ReadOptions,
 } from './kv/operations.js';
+export { type PageOptions } from './kv/paged-range.js';
 export { type OperationResult, type TxnBuilder, type TxnResult } from './kv/txn.js';
 export {
   type CallOptions,
@@ -103,8 +116,22 @@ export { type RegisterOptions, type Registration, type RegistrationState } from 
 export { type OnceOptions, type Schedules } from './services/schedules.js';
 export { type Services } from './services/services.js';
 export { type PublishOptions, type SubscribeOptions, type Topics } from './services/topics.js';
+export { type NetworkOptions } from './remote-network.js';
+export { type TlsFiles } from './tls/tls-options.js';
+export { openTelemetry, type OpenTelemetryLike } from './telemetry/open-telemetry.js';
+export { prometheusMeter, type PromClientLike, type PromRegistryLike } from './telemetry/prometheus-meter.js';
+export {
+  type ClientMeter,
+  type ClientMetric,
+  type LoggerLike,
+  type SpanAttributes,
+  type SpanLike,
+  type TelemetryOptions,
+  type TracerLike,
+} from './telemetry/telemetry-options.js';
 export {
   type Metadata,
+  type PausableStream,
   type StreamOptions,
   type TlsOptions,
   type Transport,
@@ -115,6 +142,15 @@ export {
   type TransportStream,
   type UnaryOptions,
 } from './transport.js';
+export { type IteratedBatch } from './watch/iterate.js';
+export { latest } from './watch/latest.js';
 export { type BatchCause, type KeyChange, type RevisionBatch } from './watch/revision-batch.js';
 export { type Codec, type Freshness, type StateEntry, type StateView } from './watch/state.js';
-export { type StateOptions, type Watches, type WatchOptions } from './watch/watches.js';
+export { type WatchWarning } from './watch/watch-monitor.js';
+export {
+  type IterateOptions,
+  type StateOptions,
+  type Watches,
+  type WatchOptions,
+  type WatchSurroundings,
+} from './watch/watches.js';

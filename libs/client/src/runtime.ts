@@ -76,3 +76,8 @@ export const nodeRuntime: Runtime = {
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
+
+/** A moment, in milliseconds since the Unix epoch, as a Date: of its argument and of no clock. */
+export function dateAt(epochMs: number): Date {
+  return new Date(epochMs);
+}
