@@ -1,6 +1,7 @@
 import { etcdserverpb } from '@conclave/protocol';
 import { type CommittedLog } from './checks/committed-log.js';
 import { type Oracle } from './checks/oracle.js';
+import { type Auditor } from './clients/auditor.js';
 import { type Connection } from './clients/connection.js';
 import { rangeRequest } from './clients/requests.js';
 import { type WatchClient } from './clients/watch-client.js';
@@ -17,6 +18,7 @@ export interface FinalParts {
   readonly oracle: Oracle;
   readonly watchClients: readonly WatchClient[];
   readonly operator: Connection;
+  readonly auditor: Auditor;
   readonly workforce: Workforce | undefined;
   /** The longest TTL of a lease. */
   readonly ttlMs: number;
@@ -51,8 +53,10 @@ export class FinalChecks {
     await this.pause(2_000 + flushMs);
     for (const client of watchClients) client.checkCurrent();
     await this.converged();
+    await this.compareHashes();
     await this.compareHistories();
     await this.restart();
+    await this.compareHashes();
     await this.compareHistories();
   }
 
@@ -92,10 +96,10 @@ export class FinalChecks {
   /** R13: a former member learns that it is none any more, and ends. */
   private async formerMembersLeft(): Promise<void> {
     const { members, log } = this.parts;
-    // A learner asks nobody for votes, and who was never told of the cluster asks nobody for anything.
-    const { formerVoters } = log.configuration;
+    // Who was never told of the cluster connects to nobody.
+    const { removed } = log.configuration;
     const haveLeft = (): boolean =>
-      members.every(({ id, isUp, knowsCluster }) => !isUp || !knowsCluster || !formerVoters.has(id));
+      members.every(({ id, isUp, knowsCluster }) => !isUp || !knowsCluster || !removed.has(id));
     await this.within('R13', 'removed members have ended', 20_000, haveLeft);
     for (const member of members) if (member.isUp && !member.isMember) member.retire();
   }
@@ -122,6 +126,16 @@ export class FinalChecks {
     const { log } = this.parts;
     const areEqual = (): boolean => this.members.every((member) => member.log.applied === log.last);
     await this.within('R11', 'all members have applied all entries', 5_000, areEqual);
+  }
+
+  /** K10: all voters have the same history; learners tell no hash, as etcd's do not. */
+  private async compareHashes(): Promise<void> {
+    const { auditor, log } = this.parts;
+    for (const member of this.voters) {
+      let isTold = false;
+      auditor.ask(member, log.model.revision, (isIt) => (isTold = isIt));
+      await this.within('K10', `member ${member.number} tells its hash`, 10_000, () => isTold);
+    }
   }
 
   private async within(property: string, what: string, ms: number, isSo: () => boolean): Promise<void> {

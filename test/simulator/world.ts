@@ -1,4 +1,5 @@
 import { Administrator } from './clients/administrator.js';
+import { Auditor } from './clients/auditor.js';
 import { Configuration } from './checks/configuration.js';
 import { CommittedLog } from './checks/committed-log.js';
 import { LeaseCheck } from './checks/lease-check.js';
@@ -58,6 +59,7 @@ export class World {
   private readonly leaseClients: LeaseClient[];
   private readonly witnesses: WitnessClient[];
   private readonly operator: Connection;
+  readonly auditor: Auditor;
   private readonly administrators: readonly Administrator[];
   private readonly identities: Identities;
   /** The addresses of those that have a machine. */
@@ -106,6 +108,7 @@ export class World {
     );
     this.witnesses = this.makeWitnesses(parts);
     this.operator = new Connection(parts, 30);
+    this.auditor = new Auditor(parts, 33);
     this.administrators = this.makeAdministrators(parts);
     this.workforce = profile.workers.workers > 0 ? this.makeWorkforce(parts) : undefined;
     this.tellEndpoints();
@@ -130,7 +133,7 @@ export class World {
     await this.until('the operations are done', isWorkDone);
     schedule.note('nothing breaks any more');
     trouble?.stop();
-    for (const each of this.administrators) each.stop();
+    for (const each of [...this.administrators, this.auditor]) each.stop();
     if (network !== undefined) network.isCalm = true;
     this.isCalm = true;
     for (const member of members) member.calmDown();
@@ -172,6 +175,7 @@ export class World {
       ...this.watchClients,
       ...this.witnesses,
       ...this.administrators,
+      this.auditor,
     ];
   }
 

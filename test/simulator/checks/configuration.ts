@@ -10,8 +10,6 @@ export class Configuration {
   readonly learners = new Set<bigint>();
   /** Members that were removed, with the index of the entry that did it. */
   readonly removed = new Map<bigint, number>();
-  /** Those of them that had a vote. */
-  readonly formerVoters = new Set<bigint>();
   /** Told of every member that is added, when somebody is the first to know. */
   onAdded: ((member: bigint) => void) | undefined;
 
@@ -36,7 +34,6 @@ export class Configuration {
     const isNew = !this.has(member);
     if (type === 'add-voter' && this.learners.has(member)) this.onPromoted?.(member);
     if (this.removed.has(member)) throw new Violation('R13', `removed member ${member} comes back`);
-    if (type === 'remove' && this.voters.has(member)) this.formerVoters.add(member);
     this.voters.delete(member);
     this.learners.delete(member);
     if (type === 'add-voter') this.voters.add(member);

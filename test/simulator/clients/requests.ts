@@ -189,6 +189,23 @@ export function statusRequest(): Request {
   };
 }
 
+/** The hash of a member's history; revision 0 is its newest. */
+export function hashRequest(revision: number): Request {
+  return {
+    path: '/etcdserverpb.Maintenance/HashKV',
+    bytes: etcdserverpb.HashKVRequest.encode({ revision: BigInt(revision) }).finish(),
+    label: `hash at ${revision}`,
+    command: undefined,
+    isLocal: true,
+    isOfLeader: false,
+    expected: undefined,
+    read(response) {
+      const { header, hash } = etcdserverpb.HashKVResponse.decode(response);
+      return { revision: revisionOf(header), text: String(hash) };
+    },
+  };
+}
+
 function idsText(ids: readonly bigint[]): string {
   return ids.map(String).sort().join();
 }

@@ -10,6 +10,8 @@ import { type CarriedState } from './state-transfer.js';
 export interface Endpoint {
   readonly member: number;
   arrive(message: PeerMessage): void;
+  /** Another member makes its connection to this one. */
+  introduced(member: number): void;
   sendFailed(member: number): void;
   unreachable(member: number): void;
   /** Another member says that this one was removed. */
@@ -94,6 +96,11 @@ export class Network {
     if (this.isCalm || !fate.chance(profile.duplicateShare, 'duplicate', link.id, number)) return;
     counts.duplicates++;
     this.deliverLater(link, to, message, `again, ${text}`, -number);
+  }
+
+  /** A member makes its connection to another one, whether or not it has anything to say on it. */
+  introduce(from: number, to: number): void {
+    if (this.link(from, to).cuts + this.link(to, from).cuts === 0) this.endpoints.get(to)?.introduced(from);
   }
 
   /** Who is refused for good learns it on the connection that it made. */

@@ -6,12 +6,17 @@ import {
   type StateFile,
 } from '../../../apps/server/src/engine/replica/peer-transport.js';
 import { type Gate } from '../world/gate.js';
+import { type Schedule } from '../world/schedule.js';
 import { type SimulatedDisk } from '../../../apps/server/src/engine/platform/simulated-disk.js';
 import { type Endpoint, type Network } from './network.js';
 import { type CarriedState, readState, spoolState } from './state-transfer.js';
 
+/** How often a member tries to connect to others that refused it, or were not there. */
+const connectEveryMs = 1_000;
+
 /** What belongs to the process of a transport. */
 export interface TransportParts {
+  readonly schedule: Schedule;
   readonly network: Network;
   readonly gate: Gate;
   readonly disk: SimulatedDisk;
@@ -45,6 +50,7 @@ export class SimulatedTransport implements PeerTransport, Endpoint {
   constructor(private readonly parts: TransportParts) {
     this.strangers = new Set(parts.acquainted);
     parts.network.attach(this);
+    this.connectLater();
   }
 
   get member(): number {
@@ -88,17 +94,13 @@ export class SimulatedTransport implements PeerTransport, Endpoint {
   }
 
   arrive(message: PeerMessage): void {
-    const { network, member, gate, identities } = this.parts;
-    gate.pass(() => {
-      const { from } = message;
-      if (this.wasRemoved(from)) {
-        const sender = identities.numberOf(from);
-        if (sender !== undefined) network.tellRemoved(member, sender);
-        return;
-      }
-      if (!this.peers.has(from)) this.strangers.add(from);
-      this.onMessage?.(message);
+    this.parts.gate.pass(() => {
+      if (this.hears(message.from)) this.onMessage?.(message);
     });
+  }
+
+  introduced(member: number): void {
+    this.parts.gate.pass(() => this.hears(this.idOf(member)));
   }
 
   toldRemoved(): void {
@@ -125,6 +127,29 @@ export class SimulatedTransport implements PeerTransport, Endpoint {
 
   unreachable(member: number): void {
     this.parts.gate.pass(() => this.onUnreachable?.(this.idOf(member)));
+  }
+
+  /** Connections are made whether or not there is anything to say: a learner says nothing when nobody leads it. */
+  private connectLater(): void {
+    const { schedule, gate, network, member, identities } = this.parts;
+    const connect = (): void => {
+      for (const id of [...this.peers, ...this.strangers]) {
+        const to = identities.numberOf(id);
+        if (to !== undefined) network.introduce(member, to);
+      }
+      this.connectLater();
+    };
+    schedule.after(connectEveryMs, `${member} connects to the others`, () => gate.pass(connect));
+  }
+
+  /** False for a member that was removed; it is told. */
+  private hears(from: MemberId): boolean {
+    const { network, member, identities } = this.parts;
+    const isFormer = this.wasRemoved(from);
+    const sender = identities.numberOf(from);
+    if (isFormer && sender !== undefined) network.tellRemoved(member, sender);
+    if (!isFormer && !this.peers.has(from)) this.strangers.add(from);
+    return !isFormer;
   }
 
   private reaches(id: MemberId): boolean {

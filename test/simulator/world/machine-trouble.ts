@@ -58,14 +58,12 @@ export class MachineTrouble {
     this.disarm();
   }
 
-  /** Disarms the alarm of a full disk, until it is disarmed. */
+  /** Disarms alarms of a full disk, to the end: one that was proposed in time may come late. */
   private disarm(): void {
     const { members, log, schedule, operator } = this.parts;
     const [alarm] = log.model.alarms.values();
     const isServed = members.some(({ engine }) => engine !== undefined);
     if (alarm !== undefined && isServed && !operator.isWaiting) operator.call(disarmRequest(alarm), () => {});
-    if (!members[0].faults.isCalm || alarm !== undefined) {
-      schedule.after(1_500, 'the operator looks', () => this.disarm());
-    }
+    schedule.after(1_500, 'the operator looks', () => this.disarm());
   }
 }

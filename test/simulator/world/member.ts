@@ -248,10 +248,10 @@ export class Member {
   }
 
   private transport(process: number, gate: Gate, disk: SimulatedDisk): SimulatedTransport | undefined {
-    const { network, identity, identities } = this.parts;
+    const { network, identity, identities, schedule } = this.parts;
     if (network === undefined) return undefined;
-    const onState = (index: number): void => this.log.received(index);
     return new SimulatedTransport({
+      schedule,
       network,
       gate,
       disk,
@@ -260,7 +260,7 @@ export class Member {
       identities,
       // Only a first start is told of others; later ones know them from their store, or wait to be called.
       acquainted: this.processes === 1 ? this.acquaintances : [],
-      onState,
+      onState: (index) => this.log.received(index),
     });
   }
 

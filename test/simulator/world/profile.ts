@@ -116,7 +116,7 @@ export function drawProfile(fate: Fate): Profile {
   const autoCompactionMs = draw.chance(0.15) ? draw.pick([300, 1_000, 3_000]) : 0;
   return {
     operations: draw.pick([120, 200, 200, 280]),
-    lastsMs: 3_600_000,
+    lastsMs: 300_000,
     kvClients: draw.between(1, 5),
     leaseClients: draw.between(0, 3),
     watchClients: draw.between(1, 4),

@@ -99,7 +99,7 @@ class RunningEngine implements Engine {
     this.expiry = new LeaseExpiry({ replica, lessor, clock, meter, renewal, extendMs: options.electionMs });
     this.autoCompaction = new AutoCompaction({ replica, store, clock, logger }, options.autoCompaction);
     this.promotion = options.promotesLearners === true ? new AutoPromotion(parts) : undefined;
-    this.quota = new SpaceQuota(parts);
+    this.quota = new SpaceQuota(parts, () => storage.wal.stats.noSpace);
     storage.wal.onNoSpace = () => this.quota.raiseAlarm();
     this.methods = createMethods(parts, this.quota);
     replica.link.onQuery = leaderAnswers(parts);

@@ -136,6 +136,25 @@ describe('the clocks of a leader', () => {
     expect(lessor.counts.expired).toBe(1);
   });
 
+  it('hand out a lease whose revoke came to nothing with the next ones, but never early', () => {
+    const lessor = Lessor.recover(new MemoryBackend(), { revokeRetryMs: 3_000 });
+    lessor.grant(7n, 2);
+    lessor.promote(0, 0);
+    expect(lessor.expired(2_000, 10)).toEqual([7n]);
+    lessor.notRevoked(7n, 2_100);
+    expect(lessor.expired(2_500, 10)).toEqual([7n]);
+    // The next leader begins anew, whatever comes of proposals of before.
+    lessor.demote();
+    lessor.notRevoked(7n, 2_600);
+    lessor.promote(2_700, 0);
+    lessor.notRevoked(7n, 2_800);
+    expect(lessor.expired(4_699, 10)).toEqual([]);
+    expect(lessor.expired(4_700, 10)).toEqual([7n]);
+    lessor.revoke(7n);
+    lessor.notRevoked(7n, 5_000);
+    expect(lessor.expired(10_000, 10)).toEqual([]);
+  });
+
   it('hand out the earliest first, as many as asked for', () => {
     const lessor = start();
     for (const [id, ttl] of [

@@ -289,6 +289,12 @@ export class Lessor {
     return ids;
   }
 
+  /** The revoke of a lease that was handed out is in no log: it is handed out with the next ones, without the pause. */
+  notRevoked(id: bigint, nowMs: number): void {
+    const lease = this.byId.get(id);
+    if (lease !== undefined && lease.place >= 0) this.queue.move(lease, Math.min(lease.dueAtMs, nowMs));
+  }
+
   /** When `expired` has something to return next; undefined while no clock runs. Granted leases count after the next call with a time. */
   get nextExpiryMs(): number | undefined {
     return this.nextDue()?.dueAtMs;

@@ -7,7 +7,9 @@ export function wantsAppend(raft: Raft, progress: Progress): boolean {
   if (progress.state === 'snapshot') return false;
   if (progress.verify) return true;
   if (progress.isPaused()) return false;
-  return progress.next <= raft.log.lastIndex || progress.sentCommit < raft.log.commit;
+  // A member to which a state of the whole log was brought is asked whether it took it, though there is nothing to append.
+  const isUnsure = progress.state === 'probe' && progress.match < raft.log.lastIndex;
+  return isUnsure || progress.next <= raft.log.lastIndex || progress.sentCommit < raft.log.commit;
 }
 
 /**

@@ -66,6 +66,8 @@ export class LeaseExpiry {
     for (const id of lessor.expired(clock.now(), revokesPerInterval)) {
       replica.proposeAsLeader(CommandKind.LeaseExpire, encodeExpiry(term, id), (error) => {
         if (error === undefined) this.expired.add(1);
+        // As while leadership is on its way to somebody who then does not take it.
+        else if (error.reason === 'LeaderChanged') lessor.notRevoked(id, clock.now());
       });
     }
   }

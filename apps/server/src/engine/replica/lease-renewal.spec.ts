@@ -12,6 +12,8 @@ const {
   LeaseKeepAliveResponse,
   LeaseTimeToLiveRequest,
   LeaseTimeToLiveResponse,
+  MoveLeaderRequest,
+  MoveLeaderResponse,
 } = etcdserverpb;
 
 describe('leases in a cluster', () => {
@@ -148,5 +150,22 @@ describe('leases in a cluster', () => {
     const before = checkpointsSent();
     expect(await renew(cluster.leader, 1n)).toBe(1_000);
     expect(checkpointsSent()).toBe(before);
+  });
+
+  it('that run out while leadership goes to somebody who cannot take it are revoked right behind that', async () => {
+    const { leader, followers } = cluster;
+    await grant(leader, 1n, 2n);
+    await cluster.run(1_900);
+    const [heir] = followers;
+    cluster.network.isolate(heir.id);
+    await cluster.answered(cluster.put(leader, 'what the heir lacks'));
+    const request = { targetID: heir.id };
+    leader.call('Maintenance/MoveLeader', MoveLeaderRequest, request, MoveLeaderResponse);
+    await cluster.run(800);
+    expect(await remaining(leader, 1n)).toBe(0);
+    // An election timeout for the transfer, and half a second to the next look at what has run out.
+    await cluster.run(1_500);
+    expect(await remaining(leader, 1n)).toBe(-1);
+    expect(cluster.leader).toBe(leader);
   });
 });

@@ -89,6 +89,36 @@ describe('a member whose disk has no room for the state that it is sent', () => 
   });
 });
 
+/** A member whose log found no room for its next segment while nobody could hear of it, and that gave up proposing the alarm. */
+async function fullAndAlone(): Promise<{ cluster: TestCluster; member: TestMember }> {
+  const cluster = await TestCluster.found(3);
+  const member = cluster.leader;
+  cluster.network.isolate(member.id);
+  member.leaveRoom(0);
+  for (let n = 0; n < 20; n++) cluster.put(member, `k${n}`, 'v'.repeat(4_000));
+  await cluster.run(5_000);
+  return { cluster, member };
+}
+
+describe('the alarm of a full disk that could not be proposed', () => {
+  it('is raised later, while there is no room', async () => {
+    const { cluster, member } = await fullAndAlone();
+    await cluster.run(10_000);
+    cluster.network.rejoin(member.id);
+    await cluster.until(() => alarms(cluster.leader).includes('NOSPACE'));
+  });
+
+  it('is not raised any more when there is room', async () => {
+    const { cluster, member } = await fullAndAlone();
+    member.leaveRoom(10_000_000);
+    await cluster.run(10_000);
+    cluster.network.rejoin(member.id);
+    await cluster.run(20_000);
+    expect(alarms(cluster.leader)).toEqual([]);
+    expect((await cluster.answered(cluster.put(member, 'after'))).error).toBeUndefined();
+  });
+});
+
 /** A transfer over a store whose flush never ends, as on a full disk. */
 function stuckTransfer() {
   const clock = new ManualClock();

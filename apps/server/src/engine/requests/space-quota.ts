@@ -15,7 +15,11 @@ const retryMs = 1_000;
 export class SpaceQuota {
   private raising = false;
 
-  constructor(private readonly parts: RequestParts) {}
+  constructor(
+    private readonly parts: RequestParts,
+    /** Whether the log has no room for its next segment, as it was when it was last tried. */
+    private readonly isDiskFull: () => boolean,
+  ) {}
 
   /** @throws ProtocolError NoSpace */
   admitPut(keyAndValueBytes: number): void {
@@ -43,11 +47,18 @@ export class SpaceQuota {
     }).finish();
     this.parts.replica.propose(CommandKind.Alarm, request, (error) => {
       this.raising = false;
-      // Who found the lack of space tells it once: the alarm must not be lost with a dropped proposal.
       if (error !== undefined && error.reason !== 'Stopped') {
-        this.parts.clock.after(retryMs, () => this.raiseAlarm());
+        this.parts.clock.after(retryMs, () => this.raiseAlarmIfFull());
       }
     });
+  }
+
+  /**
+   * The log tells of a full disk once, so that its alarm must not be lost with a dropped proposal; but when there is room
+   * by now an alarm would stop all writes for nothing. Refused writes and states that do not fit come again by themselves.
+   */
+  private raiseAlarmIfFull(): void {
+    if (this.isDiskFull()) this.raiseAlarm();
   }
 
   private admit(costBytes: number): void {

@@ -166,7 +166,10 @@ async function enumerate(seeds: number, cripple: (disk: SimulatedDisk) => void =
   return { violations, old, fresh, effects };
 }
 
-/** Recovers, dies before some effect of that, and recovers again. Seed 0 is a process that is killed: nothing is lost. */
+/**
+ * Recovers, dies before some effect of that, and recovers again. Seed 0 is a process that is killed, twice: nothing is
+ * lost. With the next three it is killed, and then the machine loses its power, too.
+ */
 async function recoverTwice(
   disk: SimulatedDisk,
   backend: MemoryBackend,
@@ -174,15 +177,15 @@ async function recoverTwice(
   random: SeededRandom,
   seed: number,
 ): Promise<{ violation: string | undefined; isNew: boolean }> {
-  const lose = (model: DiskModel): DiskModel =>
-    seed === 0 ? model.clone() : model.crash((options) => random.below(options), random);
+  const lose = (model: DiskModel, isKilled: boolean): DiskModel =>
+    isKilled ? model.clone() : model.crash((options) => random.below(options), random);
   disk.crash();
-  const first = walFixture(lose(disk.model)).disk;
+  const first = walFixture(lose(disk.model, seed < 4)).disk;
   const survivor = backend.crash((marks) => random.below(marks.length), states(first));
   let member: Member | undefined;
   await runUntil(first, 1 + random.below(40), async () => (member = await open(first, survivor)));
   first.crash();
-  const second = walFixture(lose(first.model)).disk;
+  const second = walFixture(lose(first.model, seed === 0)).disk;
   const again = (member?.backend ?? survivor).crash((marks) => random.below(marks.length), states(second));
   const last = await open(second, again);
   const isNew = last.backend.applied.index === sent.index;

@@ -60,6 +60,8 @@ export class StateDirectory {
     await options.disk.makeDirectory(options.directory);
     const states = new StateDirectory(options);
     await states.find();
+    // The process before may have died between putting the pointer in place and making that durable.
+    if (states.mark !== undefined) await options.disk.syncDirectory(options.directory);
     await states.removeOthers();
     return states;
   }
