@@ -1,4 +1,10 @@
-import { type ClientOptions, type ConclaveClient, createClient, type KeyChange } from '@conclave/client';
+import {
+  type ClientOptions,
+  type ConclaveClient,
+  createClient,
+  type KeyChange,
+  MaybeAppliedError,
+} from '@conclave/client';
 import { filter, firstValueFrom, map } from 'rxjs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { MemberCluster } from '../../members/member-cluster.js';
@@ -40,6 +46,20 @@ async function connectedTo(client: ConclaveClient): Promise<string> {
   return firstValueFrom(endpoint$);
 }
 
+/** A cluster of etcd takes long to elect, so the quick share leaves it out. */
+const kinds = process.env.CONCLAVE_FULL === '1' ? targets : targets.filter((kind) => kind === 'conclave');
+
+/** etcd gives up on writes that fall into a change of leader; the same put may be made again. */
+async function putUntilAcknowledged(client: ConclaveClient, key: string, value: string): Promise<void> {
+  for (;;) {
+    try {
+      return void (await client.kv.put(key, value));
+    } catch (error) {
+      if (!(error instanceof MaybeAppliedError)) throw error;
+    }
+  }
+}
+
 /** etcd refuses until its members have been connected for some seconds. */
 async function remove(address: string, id: bigint): Promise<void> {
   for (;;) {
@@ -52,7 +72,7 @@ async function remove(address: string, id: bigint): Promise<void> {
   }
 }
 
-describe.each(targets)('a cluster of %s', (kind) => {
+describe.each(kinds)('a cluster of %s', (kind) => {
   it('is known by one of its members, and used without that one', async () => {
     const cluster = await start(kind);
     const [first] = cluster.members;
@@ -61,7 +81,7 @@ describe.each(targets)('a cluster of %s', (kind) => {
     await client.kv.put('k', '1');
     await endpointsAre(client, cluster.urls);
     await first.stop('SIGKILL');
-    await client.kv.put('k', '2');
+    await putUntilAcknowledged(client, 'k', '2');
     expect((await client.kv.get('k'))?.text).toBe('2');
     expect(cluster.urls.slice(1)).toContain(await connectedTo(client));
   });
@@ -100,13 +120,13 @@ describe.each(targets)('a cluster of %s', (kind) => {
     const rest = cluster.urls.filter((url) => url !== used);
     await remove(rest[0] ?? '', leaving?.id ?? 0n);
     await endpointsAre(client, rest);
-    await client.kv.put('k', '1');
+    await putUntilAcknowledged(client, 'k', '1');
     expect(rest).toContain(await connectedTo(client));
   });
 });
 
 describe.runIf(hasEtcdctl)('a learner', () => {
-  it.each(targets)('of %s is used for what it serves, and by nobody who knows better', async (kind) => {
+  it.each(kinds)('of %s is used for what it serves, and by nobody who knows better', async (kind) => {
     const cluster = await MemberCluster.create(kind, 1);
     toEnd.push(() => cluster.remove());
     await cluster.start();

@@ -4,7 +4,7 @@ import { dialect, Laboratory, type TrialOptions } from './trial.js';
 
 const { CONCLAVE_FULL, CONCLAVE_SECONDS, CONCLAVE_SEEDS } = process.env;
 const full = CONCLAVE_FULL === '1';
-const seconds = Number(CONCLAVE_SECONDS ?? (full ? 600 : 20));
+const seconds = Number(CONCLAVE_SECONDS ?? (full ? 600 : 12));
 const seeds = (CONCLAVE_SEEDS ?? '1').split(',').map(Number);
 
 let laboratory: Laboratory | undefined;
@@ -39,12 +39,16 @@ describe.runIf(dialect !== undefined)('ten workers and one lock, under faults', 
     (seconds + 120) * 1_000,
   );
 
-  it('show a gate that does not compare tokens', async () => {
-    const options = { seconds: 6, seed: 3, ttlMs: 2_000, workers: 3, planted: 'gate' } as const;
-    const { violations } = await verdictOf(options);
-    expect(violations.join('\n')).toMatch(/of token \d+ was accepted after \d+/);
-    expect(violations.join('\n')).toMatch(/wrote \d+ after \d+|the counter is/);
-  }, 120_000);
+  it.runIf(full)(
+    'show a gate that does not compare tokens',
+    async () => {
+      const options = { seconds: 6, seed: 3, ttlMs: 2_000, workers: 3, planted: 'gate' } as const;
+      const { violations } = await verdictOf(options);
+      expect(violations.join('\n')).toMatch(/of token \d+ was accepted after \d+/);
+      expect(violations.join('\n')).toMatch(/wrote \d+ after \d+|the counter is/);
+    },
+    120_000,
+  );
 
   it.runIf(full)(
     'show a client that believes until the receipt of a keep-alive + TTL',
