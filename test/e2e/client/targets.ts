@@ -5,6 +5,10 @@ import { hasProgram, type MemberKind, repositoryRoot } from '../../members/membe
 /** The servers that the suites of this folder run against; CLIENT_TARGETS=etcd,conclave chooses. */
 export const targets: readonly MemberKind[] = chosen();
 
+/** What takes long on each server runs on one of them in the quick share, our own when it is built, and on both in full runs. */
+export const quickTargets: readonly MemberKind[] =
+  process.env['CONCLAVE_FULL'] === '1' || !targets.includes('conclave') ? targets : ['conclave'];
+
 /** etcdctl is both a peer to contend with and a second witness of what is stored. */
 export const hasEtcdctl = hasProgram('etcdctl');
 

@@ -67,7 +67,7 @@ beforeAll(async () => {
 
 afterAll(() => member.remove());
 
-describe('the examples', () => {
+describe.runIf(process.env['CONCLAVE_FULL'] === '1')('the examples', () => {
   it('nest-app follows its configuration, pays under a lock, reports in one instance, and ends in good order', async () => {
     const example = Example.start('nest-app', member.address);
     await example.says(/paid invoice 2026-2 under token/, /retries: /, /invoices paid/);

@@ -11,7 +11,7 @@ import { MemberCluster } from '../../members/member-cluster.js';
 import { type MemberKind } from '../../members/member-process.js';
 import { etcdctl } from '../client/etcdctl.js';
 import { Fixture } from '../client/fixture.js';
-import { hasEtcdctl, targets } from '../client/targets.js';
+import { hasEtcdctl, quickTargets, targets } from '../client/targets.js';
 import { SilentLine } from './silent-line.js';
 
 const toEnd: (() => Promise<void>)[] = [];
@@ -46,9 +46,6 @@ async function connectedTo(client: ConclaveClient): Promise<string> {
   return firstValueFrom(endpoint$);
 }
 
-/** A cluster of etcd takes long to elect, so the quick share leaves it out. */
-const kinds = process.env.CONCLAVE_FULL === '1' ? targets : targets.filter((kind) => kind === 'conclave');
-
 /** etcd gives up on writes that fall into a change of leader; the same put may be made again. */
 async function putUntilAcknowledged(client: ConclaveClient, key: string, value: string): Promise<void> {
   for (;;) {
@@ -72,7 +69,7 @@ async function remove(address: string, id: bigint): Promise<void> {
   }
 }
 
-describe.each(kinds)('a cluster of %s', (kind) => {
+describe.each(quickTargets)('a cluster of %s', (kind) => {
   it('is known by one of its members, and used without that one', async () => {
     const cluster = await start(kind);
     const [first] = cluster.members;
@@ -126,7 +123,7 @@ describe.each(kinds)('a cluster of %s', (kind) => {
 });
 
 describe.runIf(hasEtcdctl)('a learner', () => {
-  it.each(kinds)('of %s is used for what it serves, and by nobody who knows better', async (kind) => {
+  it.each(quickTargets)('of %s is used for what it serves, and by nobody who knows better', async (kind) => {
     const cluster = await MemberCluster.create(kind, 1);
     toEnd.push(() => cluster.remove());
     await cluster.start();

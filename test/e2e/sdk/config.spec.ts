@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { filter, firstValueFrom, type Observable } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Fixture } from '../client/fixture.js';
-import { targets } from '../client/targets.js';
+import { quickTargets } from '../client/targets.js';
 import { release } from './release.js';
 
 interface Billing {
@@ -30,7 +30,7 @@ const Billing = configClass<Billing>({
 const until = <T>(values$: Observable<T>, wanted: (value: T) => boolean): Promise<T> =>
   firstValueFrom(values$.pipe(filter(wanted)));
 
-describe.each(targets)('configuration on %s', (kind) => {
+describe.each(quickTargets)('configuration on %s', (kind) => {
   let fixture: Fixture;
   let publisher: ConclaveClient;
   let directory: string;

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { Fixture } from '../client/fixture.js';
-import { targets } from '../client/targets.js';
+import { quickTargets } from '../client/targets.js';
 import { NestWorkerProcess } from './nest-worker-process.js';
 
 const started: { stop(): Promise<unknown> }[] = [];
@@ -8,7 +8,7 @@ afterEach(async () => {
   for (const item of started.splice(0).reverse()) await item.stop();
 });
 
-async function start(kind: (typeof targets)[number]): Promise<Fixture> {
+async function start(kind: (typeof quickTargets)[number]): Promise<Fixture> {
   const fixture = await Fixture.start(kind);
   started.push({ stop: () => fixture.end() });
   return fixture;
@@ -29,7 +29,7 @@ async function leaderFirst(
   return leader === a ? [a, b] : [b, a];
 }
 
-describe.each(targets)('Nest applications in processes of their own, on %s', (kind) => {
+describe.each(quickTargets)('Nest applications in processes of their own, on %s', (kind) => {
   it('one leads and runs what leaders run; when it is killed, the other one does', async () => {
     const fixture = await start(kind);
     const [leader, follower] = await leaderFirst([work(fixture), work(fixture)]);

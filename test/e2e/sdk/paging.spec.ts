@@ -1,7 +1,7 @@
 import { type ConclaveClient, op } from '@conclave/client';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Fixture } from '../client/fixture.js';
-import { targets } from '../client/targets.js';
+import { quickTargets } from '../client/targets.js';
 import { SilentLine } from './silent-line.js';
 
 const started: Fixture[] = [];
@@ -9,7 +9,7 @@ afterEach(async () => {
   for (const fixture of started.splice(0)) await fixture.end();
 });
 
-async function start(kind: (typeof targets)[number]): Promise<Fixture> {
+async function start(kind: (typeof quickTargets)[number]): Promise<Fixture> {
   const fixture = await Fixture.start(kind);
   started.push(fixture);
   return fixture;
@@ -27,7 +27,7 @@ async function fill(client: ConclaveClient, count: number, value: (number: numbe
 
 const count = 3_000;
 
-describe.each(targets)('large ranges on %s', (kind) => {
+describe.each(quickTargets)('large ranges on %s', (kind) => {
   it('come in pages, and as a stream, at one revision while everything changes', async () => {
     const fixture = await start(kind);
     const client = fixture.client({ keyPrefix: 'app/' });

@@ -2,20 +2,20 @@ import { type Message, type ServiceInstance } from '@conclave/client';
 import { filter, firstValueFrom, ReplaySubject, take, toArray } from 'rxjs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Fixture } from '../client/fixture.js';
-import { targets } from '../client/targets.js';
+import { quickTargets } from '../client/targets.js';
 
 const started: Fixture[] = [];
 afterEach(async () => {
   for (const fixture of started.splice(0)) await fixture.end();
 });
 
-async function start(kind: (typeof targets)[number]): Promise<Fixture> {
+async function start(kind: (typeof quickTargets)[number]): Promise<Fixture> {
   const fixture = await Fixture.start(kind);
   started.push(fixture);
   return fixture;
 }
 
-describe.each(targets)('services, topics and schedules on %s', (kind) => {
+describe.each(quickTargets)('services, topics and schedules on %s', (kind) => {
   it('lists an instance as long as it lives, over a crash of the member', async () => {
     const fixture = await start(kind);
     const lists = new ReplaySubject<readonly ServiceInstance[]>(1);

@@ -12,7 +12,7 @@ import {
 import { firstValueFrom, filter } from 'rxjs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { freePorts, type MemberKind, MemberProcess } from '../../members/member-process.js';
-import { targets } from '../client/targets.js';
+import { quickTargets } from '../client/targets.js';
 import { type KeyPair, TestAuthority } from '../grpc-interop/certificates.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'conclave-sdk-tls-'));
@@ -93,7 +93,7 @@ async function failureOf(
   );
 }
 
-describe.each(targets)('TLS with %s', (kind) => {
+describe.each(quickTargets)('TLS with %s', (kind) => {
   it('is used for https:// and, where there are TLS options, for endpoints without a scheme', async () => {
     const member = await TlsMember.start(kind, trusted.issue('server'));
     const tls = { ca: trusted.certificate };
@@ -186,13 +186,14 @@ describe('TLS', () => {
     expect(failure).toMatchObject({ code: 'tls', problem: 'not-tls' });
   });
 
-  it.each(targets)('says that %s broke the handshake off when it does not speak it', async (kind) => {
+  it.each(quickTargets)('gives %s up in time when it does not speak it', async (kind) => {
     const member = await MemberProcess.create(kind);
     toEnd.push(() => member.remove());
     await member.start();
     expect(await failureOf({ endpoints: [`https://${member.address}`] })).toMatchObject({
       code: 'timeout',
-      message: expect.stringContaining('before secure TLS connection was established') as string,
+      // Whether the handshake is broken off, reset or left alone is up to the server and the moment.
+      message: expect.stringContaining('no member could be reached in time') as string,
     });
   });
 });
