@@ -4,14 +4,14 @@ import { filter, firstValueFrom, map, type Observable, ReplaySubject, scan, take
 import { afterEach, describe, expect, it } from 'vitest';
 import { CuttableLine } from './cuttable-line.js';
 import { Fixture } from './fixture.js';
-import { targets } from './targets.js';
+import { quickTargets } from './targets.js';
 
 const started: { end(): Promise<void> }[] = [];
 afterEach(async () => {
   await Promise.all(started.splice(0).map((fixture) => fixture.end()));
 });
 
-async function start(kind: (typeof targets)[number]): Promise<Fixture> {
+async function start(kind: (typeof quickTargets)[number]): Promise<Fixture> {
   const fixture = await Fixture.start(kind);
   started.push(fixture);
   return fixture;
@@ -31,7 +31,7 @@ function record(batches$: Observable<RevisionBatch>) {
 
 const names = (batch: RevisionBatch) => batch.changes.map((change) => `${change.type} ${change.key}`);
 
-describe.each(targets)('watch on %s', (kind) => {
+describe.each(quickTargets)('watch on %s', (kind) => {
   it('delivers a transaction as one batch, deletes with their old values, from a past revision on', async () => {
     const client = (await start(kind)).client();
     const { revision } = await client.kv.put('w/a', '1');

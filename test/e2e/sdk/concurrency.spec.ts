@@ -3,7 +3,7 @@ import { BehaviorSubject, filter, firstValueFrom, ReplaySubject, Subject } from 
 import { afterEach, describe, expect, it } from 'vitest';
 import { RunningEtcdctl } from '../client/etcdctl.js';
 import { Fixture } from '../client/fixture.js';
-import { hasEtcdctl, targets } from '../client/targets.js';
+import { hasEtcdctl, quickTargets } from '../client/targets.js';
 import { BlockedHolder } from './blocked-holder.js';
 
 const started: { stop(): Promise<void> }[] = [];
@@ -11,7 +11,7 @@ afterEach(async () => {
   for (const item of started.splice(0).reverse()) await item.stop();
 });
 
-async function start(kind: (typeof targets)[number]): Promise<Fixture> {
+async function start(kind: (typeof quickTargets)[number]): Promise<Fixture> {
   const fixture = await Fixture.start(kind);
   started.push({ stop: () => fixture.end() });
   return fixture;
@@ -24,7 +24,7 @@ function queueOf(queue$: { subscribe(observer: Subject<readonly Waiter[]>): unkn
     firstValueFrom(seen.pipe(filter((queue) => queue.length === wanted)));
 }
 
-describe.each(targets)('read-write lock on %s', (kind) => {
+describe.each(quickTargets)('read-write lock on %s', (kind) => {
   it('serves readers and writers in the order of asking, over a crash of the member', async () => {
     const fixture = await start(kind);
     const lockOf = () => fixture.client({ requestTimeout: '30s' }).locks.rwlock('rw', { ttl: '30s' });
@@ -92,7 +92,7 @@ describe.each(targets)('read-write lock on %s', (kind) => {
   });
 });
 
-describe.each(targets)('holders on %s', (kind) => {
+describe.each(quickTargets)('holders on %s', (kind) => {
   it('P8 a process whose event loop is blocked for ever loses the lock', async () => {
     const fixture = await start(kind);
     const holder = await BlockedHolder.start(fixture.member.url);
@@ -135,7 +135,7 @@ describe.each(targets)('holders on %s', (kind) => {
   });
 });
 
-describe.each(targets)('taking part in elections on %s', (kind) => {
+describe.each(quickTargets)('taking part in elections on %s', (kind) => {
   it('P21 hands over from process to process, each told once, while the member crashes', async () => {
     const fixture = await start(kind);
     const leaders: string[] = [];

@@ -19,14 +19,14 @@ import { filter, firstValueFrom, type Observable, ReplaySubject, Subject } from 
 import { afterEach, describe, expect, it } from 'vitest';
 import { CuttableLine } from '../client/cuttable-line.js';
 import { Fixture } from '../client/fixture.js';
-import { targets } from '../client/targets.js';
+import { quickTargets } from '../client/targets.js';
 
 const started: { end(): Promise<void> }[] = [];
 afterEach(async () => {
   for (const item of started.splice(0).reverse()) await item.end();
 });
 
-async function start(kind: (typeof targets)[number], flags: readonly string[] = []): Promise<Fixture> {
+async function start(kind: (typeof quickTargets)[number], flags: readonly string[] = []): Promise<Fixture> {
   const fixture = await Fixture.start(kind, { flags });
   started.push(fixture);
   return fixture;
@@ -83,7 +83,7 @@ class MemoryCache implements CacheStore {
   }
 }
 
-describe.each(targets)('watch of the SDK on %s', (kind) => {
+describe.each(quickTargets)('watch of the SDK on %s', (kind) => {
   it('P25 delivers one big revision whole, although its answer comes in fragments, over lost connections', async () => {
     const fixture = await start(kind, ['--max-request-bytes=4194304']);
     const line = await lineTo(fixture);
