@@ -22,10 +22,7 @@ function tool(script: string, ...args: readonly string[]) {
   return { status, text: `${stdout}${stderr}` };
 }
 
-/** It packs, and reads all declarations several times: for full runs, and before a release. */
-const full = process.env['CONCLAVE_FULL'] === '1';
-
-describe.runIf(full).each(packageNames)('@conclave/%s', (name) => {
+describe.each(packageNames)('@conclave/%s', (name) => {
   it('is a package as Node and bundlers expect it', async () => {
     const { messages } = await publint({ pkgDir: packed.folder(name), pack: false, strict: true });
     expect(messages).toEqual([]);
@@ -94,7 +91,7 @@ describe.runIf(full).each(packageNames)('@conclave/%s', (name) => {
   });
 });
 
-describe.runIf(full)('@conclave/client', () => {
+describe('@conclave/client', () => {
   it('forces no framework on those who use none', () => {
     const { peerDependencies, peerDependenciesMeta } = packed.manifest('client');
     const forced = Object.keys(peerDependencies ?? {}).filter(
