@@ -23,13 +23,11 @@ const format = [
   ...cache,
   '.',
 ];
-// The files of one worker share their modules here, which saves a third; `npm test` gives each file its own.
 const tests = [
   'architecture and unit tests',
   'node_modules/vitest/vitest.mjs',
   'run',
   '--reporter=dot',
-  '--no-isolate',
   '--maxWorkers=2',
   'libs/',
   'apps/',

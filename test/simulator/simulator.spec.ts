@@ -69,8 +69,8 @@ describe('planted mistakes', () => {
   const seedsMax = 80;
 
   it.each(plantedBugs)('$name is found', async (planted) => {
-    for (let seed = 1; seed <= seedsMax; seed++) {
-      const { members, profile } = planted;
+    const { members, profile, quickFrom = 1 } = planted;
+    for (let seed = isFull ? 1 : quickFrom; seed <= seedsMax; seed++) {
       const result = await runSeed(seed, { planted, members, profile });
       if (result.violation === undefined) continue;
       // The same world without the mistake is right: what was found is the mistake.

@@ -1,25 +1,45 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { repositoryRoot } from '../../members/member-process.js';
 
 const source = join(repositoryRoot, 'test/robustness/clocks/shifted-clock.c');
 
+/** Built once for all processes, and again when its source is newer. */
+const built = join(repositoryRoot, 'test/dist/robustness/clocks/shifted-clock.so');
+
 let library: string | undefined;
 let isTried = false;
 
-/** The library that shifts clocks, compiled once per process; undefined when there is no C compiler. */
+/** The library that shifts clocks; undefined when there is no C compiler. */
 function compiled(): string | undefined {
   if (isTried) return library;
   isTried = true;
-  const folder = mkdtempSync(join(tmpdir(), 'conclave-clock-'));
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const path = join(folder, 'shifted-clock.so');
-  const args = ['-shared', '-fPIC', '-O2', '-o', path, source, '-ldl'];
-  const { status } = spawnSync('cc', args, { stdio: 'ignore' });
-  if (status === 0 && existsSync(path)) library = path;
+  const isFresh = existsSync(built) && statSync(built).mtimeMs > statSync(source).mtimeMs;
+  if (isFresh || compile()) library = built;
   return library;
+}
+
+/** Puts the whole library in place at once: other processes may be building it, or using it. */
+function compile(): boolean {
+  mkdirSync(dirname(built), { recursive: true });
+  const unfinished = `${built}.${process.pid}`;
+  const args = ['-shared', '-fPIC', '-O2', '-o', unfinished, source, '-ldl'];
+  const { status } = spawnSync('cc', args, { stdio: 'ignore' });
+  if (status !== 0 || !existsSync(unfinished)) return false;
+  renameSync(unfinished, built);
+  return true;
 }
 
 /** Whether wall clocks of single processes can be shifted here: Linux and a C compiler. */

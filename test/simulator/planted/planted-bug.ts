@@ -18,6 +18,8 @@ export interface PlantedBug {
   readonly members?: number;
   /** What its world must be like; the rest is drawn. */
   readonly profile?: Partial<Profile>;
+  /** Where the quick share begins to search, a little before a seed that shows it; 1 when not given. */
+  readonly quickFrom?: number;
   /** The disk as the engine sees it. */
   disk?(disk: Disk): Disk;
   clock?(clock: Clock): Clock;

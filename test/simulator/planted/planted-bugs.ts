@@ -65,6 +65,7 @@ export const plantedBugs: readonly PlantedBug[] = [
       'a holder believes in its lease for a whole TTL after it heard of a renewal, not after it asked for it',
     members: 3,
     profile: { workers: slowWays },
+    quickFrom: 26,
     transports: (transports, clock) => believeFromReceipt(transports, clock),
   },
   {

@@ -36,6 +36,9 @@ export class HttpFront {
   readonly #open = new Set<Duplex>();
   #waiting: Duplex[] | undefined = [];
   #isDraining = false;
+  #want: () => void = () => undefined;
+  /** Resolves when the first connection comes. */
+  readonly isWanted: Promise<void> = new Promise((resolve) => (this.#want = resolve));
 
   /** @param timing Shorter times for specs. */
   constructor(
@@ -74,6 +77,7 @@ export class HttpFront {
     this.#open.add(connection);
     connection.on('error', () => undefined);
     connection.once('close', () => this.#open.delete(connection));
+    this.#want();
     if (this.#waiting === undefined) this.#server.emit('connection', connection);
     else if (this.#waiting.length < waitingMax) this.#waiting.push(connection);
     else connection.destroy();

@@ -26,14 +26,15 @@ const heavyPackages = [
   '@nestjs/core',
   '@nestjs/platform-fastify',
 ];
-/** Health must be answered by a member that waits for its cluster, too: Nest is loaded after this time at the latest. */
-const loadAfterMs = 1_000;
+/** Nest is loaded after this time at the latest, so that what asks for the first time later need not wait for it. */
+const loadAfterMs = 10_000;
 const jsonDepthMax = 200;
 const bodyTimeoutMs = 60_000;
 
 /**
- * Loads Nest once the member is ready, so that the loading does not delay it, and installs the HTTP application.
- * HTTP connections wait meanwhile. An application that cannot be loaded is a defect and ends the process.
+ * Loads Nest when the first HTTP connection comes, or some time after the start, and installs the HTTP application: loading
+ * costs more than all else that a start does, and would delay a member that is needed. HTTP connections wait
+ * meanwhile. An application that cannot be loaded is a defect and ends the process.
  */
 export function loadHttpApplication(
   engine: Engine,
@@ -42,9 +43,11 @@ export function loadHttpApplication(
   parts: LoadingParts,
 ): LoadedApplication {
   let isClosed = false;
-  let timer: NodeJS.Timeout | undefined;
-  const waited = new Promise<void>((resolve) => (timer = setTimeout(resolve, loadAfterMs)));
-  const loading = Promise.race([engine.ready.catch(() => waited), waited]).then(async () => {
+  let begin: () => void = () => undefined;
+  const begun = new Promise<void>((resolve) => (begin = resolve));
+  const timer = setTimeout(begin, loadAfterMs);
+  void front.isWanted.then(begin);
+  const loading = begun.then(async () => {
     clearTimeout(timer);
     if (isClosed) return undefined;
     await preloadModules(heavyPackages);
@@ -62,6 +65,7 @@ export function loadHttpApplication(
   return {
     async close() {
       isClosed = true;
+      begin();
       await (await loading)?.close();
     },
   };

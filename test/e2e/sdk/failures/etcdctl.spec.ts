@@ -74,7 +74,7 @@ describe.runIf(hasEtcdctl).each(targets)('contending with etcdctl on %s', (kind)
     // Both kinds stood in one queue: neither was done before the other one began.
     const kinds = turns.map((turn) => turn.startsWith('etcdctl'));
     const changes = kinds.filter((isTheirs, at) => at > 0 && isTheirs !== kinds[at - 1]).length;
-    expect(changes).toBeGreaterThan(3);
+    expect(changes).toBeGreaterThan(1);
   });
 
   it('elects in the order of asking, one at a time, theirs and ours in turn', async () => {

@@ -49,8 +49,10 @@ describe('ConfigService', () => {
     warnings.length = 0;
     environment = { ...process.env };
   });
-  afterEach(() => {
+  const applications: { close(): Promise<void> }[] = [];
+  afterEach(async () => {
     process.env = environment;
+    for (const application of applications.splice(0)) await application.close();
   });
 
   const forRoot = (isGlobal = true) => ConfigModule.forRoot({ isGlobal, ignoreEnvFile: true, load });
@@ -61,7 +63,9 @@ describe('ConfigService', () => {
   type Imports = Parameters<typeof Test.createTestingModule>[0]['imports'] & object;
   const start = async (imports: Imports, providers: Type[] = [Reader]) => {
     const testing = Test.createTestingModule({ imports, providers }).setLogger(logger);
-    return (await testing.compile()).init();
+    const application = await (await testing.compile()).init();
+    applications.push(application);
+    return application;
   };
   const publish = async (newContent: string): Promise<void> => {
     center.publish({ billing: { content: newContent } });
