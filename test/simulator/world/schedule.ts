@@ -1,9 +1,13 @@
 import { EventQueue, type SimulatedEvent } from './event-queue.js';
 import { type Fate } from './fate.js';
 import { type Trace } from './trace.js';
+import { Violation } from './violation.js';
 
 /** Events between two rounds of Node's event loop. */
 const eventsPerLoopTurn = 10_000;
+
+/** So many events in one simulated second are no work any more: members answer each other without end. */
+const stormEvents = 200_000;
 
 /** Simulated time: one queue of events. After each event all microtasks run; nothing else makes time pass. */
 export class Schedule {
@@ -12,6 +16,9 @@ export class Schedule {
   private readonly queue = new EventQueue();
   private order = 0;
   private failure: unknown;
+  /** The simulated second that goes on, and its events so far. */
+  private second = 0;
+  private eventsOfSecond = 0;
 
   constructor(
     private readonly fate: Fate,
@@ -56,10 +63,22 @@ export class Schedule {
         return false;
       }
       this.now = event.time;
+      this.countEvent();
       this.trace.note(event.time, event.label);
       event.run();
       await microtasksDone();
     }
+  }
+
+  private countEvent(): void {
+    const second = Math.floor(this.now / 1_000);
+    if (second !== this.second) this.eventsOfSecond = 0;
+    this.second = second;
+    if (++this.eventsOfSecond < stormEvents) return;
+    throw new Violation(
+      'R11',
+      `${stormEvents} events within a simulated second: something repeats itself without end`,
+    );
   }
 
   private push(delayMs: number, rank: number, label: string, run: () => void): SimulatedEvent {

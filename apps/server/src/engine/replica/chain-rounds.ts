@@ -20,14 +20,21 @@ export interface Round {
   readonly reports: Map<MemberId, ChainValues>;
 }
 
-/** The indexes at which members compare their chains, and what each reported there. */
+/**
+ * The indexes at which members compare their chains, and what each reported there.
+ *
+ * Invariant: no round at or below `over` is begun. A round that made room for another would else come back with every late
+ * report of it, be answered to everybody, and make room for one that comes back in the same way: messages without end.
+ */
 export class ChainRounds {
   private readonly rounds = new Map<number, Round>();
+  /** The highest index whose round made room for another. */
+  private over = 0;
 
   /** @param member This one. */
   constructor(private readonly member: MemberId) {}
 
-  /** Notes a report; returns its round, undefined when there are too many to begin another. */
+  /** Notes a report; returns its round, undefined when that is over, or when there are too many to begin another. */
   add(member: MemberId, index: number, values: ChainValues): Round | undefined {
     const round = this.rounds.get(index) ?? this.begin(index);
     round?.reports.set(member, values);
@@ -56,12 +63,16 @@ export class ChainRounds {
 
   /** Makes room by the oldest round to which this member has nothing more to say. */
   private begin(index: number): Round | undefined {
-    const round = { index, reports: new Map() };
+    if (index <= this.over) return undefined;
     if (this.rounds.size >= roundsMax) {
       const indexes = [...this.rounds.values()].filter(({ reports }) => reports.has(this.member));
       if (indexes.length === 0) return undefined;
-      this.rounds.delete(Math.min(...indexes.map((old) => old.index)));
+      const oldest = Math.min(...indexes.map((old) => old.index));
+      this.rounds.delete(oldest);
+      this.over = Math.max(this.over, oldest);
+      if (index <= this.over) return undefined;
     }
+    const round = { index, reports: new Map() };
     this.rounds.set(index, round);
     return round;
   }
