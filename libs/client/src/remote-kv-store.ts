@@ -1,4 +1,4 @@
-import { etcdserverpb as pb } from '@conclave/protocol';
+import { decodeRangeResponse, etcdserverpb as pb } from '@conclave/protocol';
 import { type Observable } from 'rxjs';
 import { DeniedWatch } from './auth/denied-watch.js';
 import { type Tokens } from './auth/tokens.js';
@@ -23,7 +23,7 @@ export interface RemoteKvStoreOptions {
 }
 
 const methods = {
-  range: method('/etcdserverpb.KV/Range', 'read', pb.RangeRequest, pb.RangeResponse),
+  range: method('/etcdserverpb.KV/Range', 'read', pb.RangeRequest, { decode: decodeRangeResponse }),
   put: method('/etcdserverpb.KV/Put', 'write', pb.PutRequest, pb.PutResponse),
   deleteRange: method('/etcdserverpb.KV/DeleteRange', 'write', pb.DeleteRangeRequest, pb.DeleteRangeResponse),
   txn: method('/etcdserverpb.KV/Txn', 'write', pb.TxnRequest, pb.TxnResponse),

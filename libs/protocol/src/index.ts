@@ -11,3 +11,5 @@ export * as v3lockpb from './generated/lock.js';
 export * from './protocol-error.js';
 export * from './wire.js';
 export * from './put-fields.js';
+export * from './range-response.js';
+export { MalformedMessageError } from './wire-reader.js';

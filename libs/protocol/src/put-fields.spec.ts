@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PutRequest } from './generated/rpc.js';
-import { MalformedMessageError, PutFields } from './put-fields.js';
+import { PutFields } from './put-fields.js';
+import { MalformedMessageError } from './wire-reader.js';
 
 const request = fc.record({
   key: fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),

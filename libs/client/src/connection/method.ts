@@ -1,7 +1,10 @@
 import { type Codec } from './caller.js';
 
-interface MessageCodec<T> {
+interface Encoder<T> {
   encode(message: T): { finish(): Uint8Array };
+}
+
+interface Decoder<T> {
   decode(bytes: Uint8Array): T;
 }
 
@@ -9,8 +12,8 @@ interface MessageCodec<T> {
 export function method<Q, S>(
   path: string,
   repeat: Codec<Q, S>['repeat'],
-  request: MessageCodec<Q>,
-  response: MessageCodec<S>,
+  request: Encoder<Q>,
+  response: Decoder<S>,
 ): Codec<Q, S> {
   return {
     path,

@@ -1,4 +1,4 @@
-import { etcdserverpb as pb, GrpcStatus } from '@conclave/protocol';
+import { decodeRangeStreamResponse, etcdserverpb as pb, GrpcStatus } from '@conclave/protocol';
 import { type Authorization, type Tokens } from '../auth/tokens.js';
 import { abortable } from '../cancellation.js';
 import { asConclaveError, classify, toConclaveError } from '../error-mapping.js';
@@ -55,7 +55,7 @@ export class RangeStreams {
         if (stream !== undefined) return stream;
         throw new TransportError(GrpcStatus.Unimplemented, 'the transport has no streams of answers', false);
       },
-      (message) => pb.RangeStreamResponse.decode(message),
+      decodeRangeStreamResponse,
       signal,
     );
   }

@@ -1,5 +1,5 @@
 import { etcdserverpb as pb, mvccpb } from '@conclave/protocol';
-import { type Observable, throwError } from 'rxjs';
+import { type Observable, throwError, tap } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 import { describe, expect, it } from 'vitest';
 import { type ConclaveError, StoreReplacedError, UnauthorizedError, UnavailableError } from '../errors.js';
@@ -100,11 +100,12 @@ function run(script: Script): { told: string[]; asked: string[] } {
         asked.push(`${scheduler.now()} open ${from}`);
         return streams.shift() ?? throwError(() => new Error('no stream is left in the script'));
       },
-      list: ({ values, revision }: ListOptions) => {
+      list: ({ values, revision, arrived }: ListOptions) => {
         asked.push(
           `${scheduler.now()} list ${values ? 'values' : 'keys'}${revision === 0n ? '' : ` at ${revision}`}`,
         );
-        return lists.shift() ?? throwError(() => new Error('no list is left in the script'));
+        const list = lists.shift() ?? throwError(() => new Error('no list is left in the script'));
+        return list.pipe(tap(({ kvs }) => arrived?.(kvs)));
       },
     };
     const watch$ = resumingWatch(

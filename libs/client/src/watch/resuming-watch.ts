@@ -119,7 +119,7 @@ class ResumingWatch {
   start(): void {
     const { initial, fromRevision, trackKeys } = this.options;
     if (initial) {
-      this.list({ values: true, revision: 0n }, (listing) => this.begin(listing, 'initial'));
+      this.listChanges((listing, changes) => this.begin(listing, changes));
     } else if (fromRevision === undefined) {
       this.list({ values: false, revision: 0n }, (listing) => this.begin(listing, undefined));
     } else if (this.known === undefined && trackKeys) {
@@ -137,11 +137,12 @@ class ResumingWatch {
     this.resynced?.(undefined);
   }
 
-  private begin(listing: Listing, cause: 'initial' | undefined): void {
+  private begin(listing: Listing, initial: readonly KeyChange[] | undefined): void {
     this.clusterId = listing.clusterId;
     this.next = listing.revision + 1n;
+    if (initial !== undefined) this.emit(listing.revision, 'initial', initial, true);
+    // Needed for what comes later, so whoever waits for the first state need not wait for it.
     if (this.options.trackKeys) this.known = KnownKeys.listed(listing.kvs);
-    if (cause !== undefined) this.emit(listing.revision, cause, this.allOf(listing), true);
     this.open();
   }
 
@@ -184,6 +185,20 @@ class ResumingWatch {
     this.replaceWork(this.source.list(options), found, (error) => {
       if (refused?.(error) !== true) this.onFailure(error, () => this.list(options, found, refused));
     });
+  }
+
+  /** Lists everything, as changes too, which are made while the rest of the list is on its way. */
+  private listChanges(found: (listing: Listing, changes: readonly KeyChange[]) => void): void {
+    if (this.subscriber.closed) return;
+    const changes: KeyChange[] = [];
+    const arrived = (kvs: readonly mvccpb.KeyValue[]): void => {
+      for (const kv of kvs) changes.push(putChange(kv, true, this.names));
+    };
+    this.replaceWork(
+      this.source.list({ values: true, revision: 0n, arrived }),
+      (listing) => found(listing, changes),
+      (error) => this.onFailure(error, () => this.listChanges(found)),
+    );
   }
 
   /** Ends the current work and begins another; what the old one still says is not heard any more. */
@@ -297,23 +312,19 @@ class ResumingWatch {
     this.resynced?.(undefined);
     this.resynced = this.options.monitor?.resyncing(reason);
     this.stale(new UnavailableError(`the watch starts again from a list (${cause})`));
-    this.list({ values: true, revision: 0n }, (listing) => {
+    this.listChanges((listing, all) => {
       const delivered = this.next - 1n;
       this.clusterId = listing.clusterId;
       this.next = listing.revision + 1n;
       const { known } = this;
       if (this.options.trackKeys) this.known = KnownKeys.listed(listing.kvs);
       const replaced = cause === 'store-replaced';
-      const changes = known?.changesTo(listing.kvs, delivered, replaced, this.names) ?? this.allOf(listing);
+      const changes = known?.changesTo(listing.kvs, delivered, replaced, this.names) ?? all;
       this.resynced?.({ revision: listing.revision, changes: changes.length });
       this.resynced = undefined;
       this.emit(listing.revision, cause, changes, known === undefined || replaced);
       this.open();
     });
-  }
-
-  private allOf(listing: Listing): KeyChange[] {
-    return listing.kvs.map((kv) => putChange(kv, true, this.names));
   }
 
   private emit(revision: bigint, cause: BatchCause, all: readonly KeyChange[], complete: boolean): void {

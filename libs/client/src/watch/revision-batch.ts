@@ -45,19 +45,23 @@ export function putChange(
   prev?: Uint8Array,
 ): KeyChange {
   const keyBytes = names.strip(kv.key);
-  return {
+  const change: Writable<Extract<KeyChange, { type: 'put' }>> = {
     type: 'put',
     key: keyBytes.toString('utf8'),
     keyBytes,
     value: kv.value,
-    ...(prev === undefined ? {} : { prev }),
     created,
     createRevision: kv.create_revision,
     modRevision: kv.mod_revision,
     version: kv.version,
-    ...(kv.lease === 0n ? {} : { lease: kv.lease }),
   };
+  // Set rather than spread: a first state is made of thousands of these.
+  if (prev !== undefined) change.prev = prev;
+  if (kv.lease !== 0n) change.lease = kv.lease;
+  return change;
 }
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 export function deleteChange(key: Buffer, names: KeyNamespace, prev?: Uint8Array): KeyChange {
   const keyBytes = names.strip(key);

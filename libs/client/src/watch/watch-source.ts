@@ -15,6 +15,8 @@ export interface ListOptions {
   readonly values: boolean;
   /** 0n: now, including every write that was acknowledged before. */
   readonly revision: bigint;
+  /** Told of all entries piece by piece, in order, before the listing is whole: what is made of them is made while the rest comes. */
+  readonly arrived?: (kvs: readonly mvccpb.KeyValue[]) => void;
 }
 
 /** What a watch of one range needs from the store. Both observables are cold and fail with a ConclaveError. */
@@ -93,32 +95,70 @@ export class StoreWatchSource implements WatchSource {
     });
   }
 
-  /** All pages at the revision of the first one. */
+  /** Everything at the revision of the first page. Where the store has streams, the rest comes as one, while the store reads on. */
   private async pages(options: ListOptions, signal: AbortSignal): Promise<Listing> {
-    const kvs: mvccpb.KeyValue[] = [];
-    let start = this.range.start;
-    let { revision } = options;
-    let bytes = 0;
-    for (let limit = firstPage; ;) {
-      const request = pb.RangeRequest.create({
-        key: start,
-        range_end: this.range.end,
-        limit: BigInt(limit),
-        revision,
-        keys_only: !options.values,
-      });
-      const page = await this.store.range(request, { signal });
-      const now = page.header?.revision ?? 0n;
-      if (revision === 0n) revision = now;
-      for (const kv of page.kvs) {
-        kvs.push(kv);
-        bytes += entryBytes + kv.key.length + kv.value.length;
-      }
-      const last = page.kvs.at(-1);
-      if (!page.more || last === undefined)
-        return { clusterId: page.header?.cluster_id ?? 0n, revision, kvs };
-      start = Buffer.concat([last.key, zero]);
-      limit = Math.min(largestPage, Math.max(1, Math.floor((pageBytes * kvs.length) / bytes)));
+    const list = new GrowingList(this.range, options);
+    let page = await this.store.range(list.nextRequest(), { signal });
+    const { cluster_id: clusterId = 0n, revision: now = 0n } = page.header ?? {};
+    list.revision = options.revision === 0n ? now : options.revision;
+    for (; list.take(page.kvs, page.more); page = await this.store.range(list.nextRequest(), { signal })) {
+      if (await this.readRest(list, signal)) break;
     }
+    return { clusterId, revision: list.revision, kvs: list.kvs };
+  }
+
+  /** False when pages have to be asked for, behind what is there by then. */
+  private async readRest(list: GrowingList, signal: AbortSignal): Promise<boolean> {
+    const rest = this.store.rangeStream?.({ ...list.nextRequest(), limit: 0n }, { signal });
+    if (rest === undefined) return false;
+    try {
+      for await (const piece of rest) list.take(piece.kvs, true);
+      return true;
+    } catch (caught) {
+      const error = asConclaveError(caught);
+      if (!error.retryable || error.code === 'store-replaced') throw error;
+      return false;
+    }
+  }
+}
+
+/** What of a range was read so far: all that is before `start`, at `revision`, which is 0n only before the first page. */
+class GrowingList {
+  readonly kvs: mvccpb.KeyValue[] = [];
+  revision: bigint;
+  private start: Buffer;
+  private limit = firstPage;
+  private bytes = 0;
+
+  constructor(
+    private readonly range: KeyRange,
+    private readonly options: ListOptions,
+  ) {
+    this.revision = options.revision;
+    this.start = range.start;
+  }
+
+  nextRequest(): pb.RangeRequest {
+    return pb.RangeRequest.create({
+      key: this.start,
+      range_end: this.range.end,
+      limit: BigInt(this.limit),
+      revision: this.revision,
+      keys_only: !this.options.values,
+    });
+  }
+
+  /** Takes what follows in the range. @returns false when that was the end. */
+  take(kvs: readonly mvccpb.KeyValue[], hasMore: boolean): boolean {
+    this.options.arrived?.(kvs);
+    for (const kv of kvs) {
+      this.kvs.push(kv);
+      this.bytes += entryBytes + kv.key.length + kv.value.length;
+    }
+    const last = kvs.at(-1);
+    if (last === undefined) return false;
+    this.start = Buffer.concat([last.key, zero]);
+    this.limit = Math.min(largestPage, Math.max(1, Math.floor((pageBytes * this.kvs.length) / this.bytes)));
+    return hasMore;
   }
 }

@@ -147,6 +147,19 @@ describe('a range', () => {
     }
   });
 
+  it('ends where the limit cuts when nobody asks for the count', () => {
+    const bench = new Bench();
+    const txn = bench.store.begin();
+    for (let at = 0; at < 5000; at++) txn.put(`key-${at}`, Buffer.of(1), 0n);
+    txn.end();
+    const scan = bench.store.rangeSlices({ bounds: everything, limit: 10, uncounted: true });
+    // One slice, which is far from enough to visit all keys.
+    expect(scan.step(1_000)).toMatchObject({ length: 10, more: true });
+    expect(bench.store.rangeSlices({ bounds: everything, limit: 10 }).step(1_000)).toBeUndefined();
+    const exact = { bounds: everything, limit: 5_000, uncounted: true };
+    expect(bench.store.range(exact)).toMatchObject({ length: 5_000, count: 5_000, more: false });
+  });
+
   it('in slices keeps its revision while keys are written, and ends when that is compacted', () => {
     const bench = new Bench();
     for (let at = 0; at < 50; at++) bench.put(`k${at}`, 'old');

@@ -26,6 +26,8 @@ export interface RangeQuery {
   /** 0 or less: no limit. */
   readonly limit?: number;
   readonly countOnly?: boolean;
+  /** The scan ends where the limit cuts; `count` is then only a part of the truth. */
+  readonly uncounted?: boolean;
   readonly keysOnly?: boolean;
   readonly sortTarget?: SortTarget;
   readonly sortOrder?: SortOrder;

@@ -33,7 +33,8 @@ const DESCENDING: ScanOptions = { reverse: true };
  * The head rows are visited in key order. What the query selects is decided with the metadata in them, so values are
  * read only for what is answered (and for sorting by value).
  *
- * Invariants: `revision` <= the store's current revision. Everything before `cursor` (in scan direction) was counted.
+ * Invariants: `revision` <= the store's current revision. Everything before `cursor` (in scan direction) was counted,
+ * unless the query is `uncounted` and the limit has cut.
  */
 export class RangeScan {
   private readonly block = new KvBlock();
@@ -172,6 +173,7 @@ export class RangeScan {
     if (this.room === 0) {
       this.isCut = true;
       this.more = true;
+      if (this.query.uncounted === true) this.isScanned = true;
       return reads;
     }
     this.room--;

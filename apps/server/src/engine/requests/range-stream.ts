@@ -75,7 +75,9 @@ class RangeStream implements RequestStream {
     const query = this.query;
     if (query === undefined || this.cancelled) return;
     const left = (query.limit ?? 0) > 0 ? query.limit! - this.sent : Number.MAX_SAFE_INTEGER;
-    const chunk = { ...query, revision: this.revision, limit: Math.min(left, this.chunkKeys) };
+    // Counted once, at the beginning: counting what follows each chunk would cost more than the chunks.
+    const limit = Math.min(left, this.chunkKeys);
+    const chunk = { ...query, revision: this.revision, limit, uncounted: true };
     readRange(
       this.parts,
       chunk,
