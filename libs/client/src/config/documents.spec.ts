@@ -2,6 +2,7 @@ import { currentKey, grayKey, namespacePrefix } from '@conclave/config-model';
 import { type etcdserverpb as pb } from '@conclave/protocol';
 import { describe, expect, it, vi } from 'vitest';
 import { type DocumentView, type NamespaceStatus } from './document-view.js';
+import { loseEvents } from '../testing/lost-events.js';
 import { FakeCenter } from './testing/fake-center.js';
 
 const billing = { env: 'dev', app: 'shop', namespace: 'billing' };
@@ -33,6 +34,26 @@ describe('documents', () => {
     client.config.document$('billing').subscribe((view) => late.push(tell(view)));
     expect(late).toEqual(['3@4 {"a":3}']);
     expect(center.store.watchers).toHaveLength(1);
+  });
+
+  it('finds a release that a server did not tell of', async () => {
+    const center = new FakeCenter();
+    const lost = new Set<string>();
+    loseEvents(center.store, lost);
+    center.publish({ billing: { content: 'a: 1' } });
+    const seen = watching(center, 'billing');
+    await center.clock.settle();
+    lost.add(currentKey(billing));
+    center.publish({ billing: { content: 'a: 2' } });
+    await center.clock.settle();
+    // What is told later is told of: only the audit can find what was lost before.
+    const nobody = { rule: 'nobody', match: { instances: ['none'] } };
+    center.publish({ billing: { content: 'a: 3', gray: nobody } });
+    await center.clock.advance(300_000);
+    expect(seen).toEqual(['1@2 {"a":1}']);
+    await center.clock.advance(400_000);
+    expect(seen).toEqual(['1@2 {"a":1}', '2@3 {"a":2}']);
+    expect(center.warnings).toMatchObject([{ code: 'watch-lost-change', keys: 1 }]);
   });
 
   it('a namespace without a release is empty, and says so', async () => {

@@ -23,6 +23,7 @@ import {
   type StoredRows,
 } from './release-choice.js';
 import { fetchContent, loadRelease, type LoadedRelease, UnusableReleaseError } from './release-content.js';
+import { isPast } from './past-revision.js';
 import { type GateNeed, type NamespaceState, type Rejection } from './release-gate.js';
 
 export interface FeedContext {
@@ -46,6 +47,9 @@ export interface FeedObserver {
 
 /** What is taken in one step. `complete`: the changes name every row. */
 type Intake = Pick<RevisionBatch, 'revision' | 'cause' | 'changes' | 'complete'>;
+
+/** How often the rows are read again and compared, in case a server lost a change; give or take a tenth. */
+const auditEveryMs = 600_000;
 
 /**
  * One namespace of the center, from its rows to its document. Batches are taken one after the other; one whose document is read by
@@ -71,7 +75,8 @@ export class NamespaceFeed {
     private readonly observer: FeedObserver,
   ) {
     this.name = nameOf(id);
-    const signals$ = context.watches.open(namespacePrefix(id), { prefix: true, initial: true });
+    const prefix = namespacePrefix(id);
+    const signals$ = context.watches.open(prefix, { prefix: true, initial: true, auditEveryMs });
     this.subscription = signals$.subscribe({
       next: (signal) => {
         if (signal.kind === 'batch') this.take(signal.batch);
@@ -137,8 +142,7 @@ export class NamespaceFeed {
     while (!this.isBusy) {
       const intake = this.inbox.shift();
       if (intake === undefined) return;
-      // The watch delivers again what was read ahead of it.
-      if (intake.revision <= this.position && intake.cause !== 'store-replaced') continue;
+      if (isPast(intake, this.position)) continue;
       this.step(intake);
     }
   }

@@ -1,6 +1,7 @@
 import { assert } from '../assert.js';
 import { type Clock, type Timer } from '../runtime.js';
 import { type BatchCause } from '../watch/revision-batch.js';
+import { isPast } from './past-revision.js';
 import { type LoadedRelease } from './release-content.js';
 import { type StoredRows } from './release-choice.js';
 
@@ -59,7 +60,7 @@ interface Line {
 /**
  * Holds what was released together until all of it is here: a release of several namespaces is shown in one piece or not yet.
  *
- * Invariants: within one line revisions ascend; of two states that need each other neither is shown alone; what is queued is of the store
+ * Invariants: within one line revisions ascend, and a resync may repeat one; of two states that need each other neither is shown alone; what is queued is of the store
  * of `epoch`; a timer is set exactly while anything is queued or a line is of an older store. Namespaces that are not watched here are
  * waited for by nobody.
  */
@@ -93,7 +94,7 @@ export class ReleaseGate {
       if (line.epoch === this.epoch) this.beginEpoch();
       line.epoch = this.epoch;
       line.queue = [];
-    } else if (line.epoch < this.epoch || state.revision <= line.position) {
+    } else if (line.epoch < this.epoch || isPast(state, line.position)) {
       return;
     }
     line.position = state.revision;

@@ -78,6 +78,8 @@ export class TopicReader {
         this.context.kv.txn().do(op.get(this.keys.floor), messages).commit(),
       );
       if (this.stop.signal.aborted) return result.revision;
+      // A linearizable read is never behind what its own store has given out.
+      if (result.revision < this.position) throw this.foreignCursor();
       const floor = floorOf(rangeResult(result, 0));
       if (floor > this.position) {
         const lost = `messages of topic '${this.topic}' between ${this.position} and ${floor} are no longer kept`;
@@ -102,11 +104,13 @@ export class TopicReader {
       takeUntil(aborted$(this.stop.signal)),
     );
     const gap = await firstValueFrom(gap$, { defaultValue: undefined });
-    if (gap?.cause === 'store-replaced') {
-      throw new StoreReplacedError(
-        `the cursors of topic '${this.topic}' are of another store: subscribe anew`,
-      );
-    }
+    if (gap?.cause === 'store-replaced') throw this.foreignCursor();
+  }
+
+  private foreignCursor(): StoreReplacedError {
+    return new StoreReplacedError(
+      `the cursors of topic '${this.topic}' are of another store: subscribe anew`,
+    );
   }
 
   private onBatch(batch: RevisionBatch): void {

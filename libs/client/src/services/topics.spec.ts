@@ -174,6 +174,19 @@ describe('topics', () => {
     await expect(client.topics.publish('', 'x')).rejects.toMatchObject({ code: 'invalid-argument' });
   });
 
+  it('errors on a cursor that this store has not reached, rather than passing over what comes until then', async () => {
+    const world = new FakeWorld();
+    const client = world.client();
+    const cursor = await client.topics.publish('t', '1');
+    const listener = new Listener(client, 't', cursor + 5n);
+    await world.clock.settle();
+    expect(listener.error).toMatchObject({ code: 'store-replaced' });
+    const next = new Listener(client, 't', cursor);
+    await client.topics.publish('t', '2');
+    await world.clock.settle();
+    expect(next.texts).toEqual(['2']);
+  });
+
   it('asks the store nothing any more after it was unsubscribed', async () => {
     const world = new FakeWorld();
     const client = world.client();

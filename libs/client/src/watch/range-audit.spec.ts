@@ -1,23 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { FakeWorld } from '../testing/fake-client.js';
+import { loseEvents } from '../testing/lost-events.js';
 import { type StateView } from './state.js';
 
 const text = { decode: (bytes: Uint8Array) => Buffer.from(bytes).toString() };
 const show = (view: StateView<string>): string =>
   `${view.cause} ${view.freshness.kind} ${[...view.entries.values()].map((e) => `${e.key}=${e.value}`).join(' ')} (${[...view.changed].join(' ')})`;
-
-/** A store whose streams keep events on these keys to themselves. */
-function losing(world: FakeWorld, lost: Set<string>): void {
-  const { watch } = world.store;
-  world.store.watch = (observer) =>
-    watch.call(world.store, {
-      next: (response) => {
-        const events = response.events.filter((event) => !lost.has(event.kv?.key.toString() ?? ''));
-        if (events.length > 0 || response.events.length === 0) observer.next({ ...response, events });
-      },
-      error: (error) => observer.error(error),
-    });
-}
 
 function start(world: FakeWorld, resyncEvery: '0s' | '1m' = '1m'): string[] {
   const seen: string[] = [];
@@ -32,7 +20,7 @@ describe('the audit of a range', () => {
   it('finds changes that a server did not tell, tells the difference and warns', async () => {
     const world = new FakeWorld();
     const lost = new Set<string>();
-    losing(world, lost);
+    loseEvents(world.store, lost);
     world.store.putKey('s/a', '1');
     world.store.putKey('s/b', '1');
     const seen = start(world);
@@ -79,7 +67,7 @@ describe('the audit of a range', () => {
   it('reads the newest revision when that of a quiet watch was compacted away', async () => {
     const world = new FakeWorld();
     const lost = new Set<string>();
-    losing(world, lost);
+    loseEvents(world.store, lost);
     world.store.putKey('s/a', '1');
     const seen = start(world);
     await world.clock.settle();
