@@ -118,6 +118,7 @@ export { type Services } from './services/services.js';
 export { type PublishOptions, type SubscribeOptions, type Topics } from './services/topics.js';
 export { type NetworkOptions } from './remote-network.js';
 export { type TlsFiles } from './tls/tls-options.js';
+export { nestLogger, type NestLoggerLike, pinoLogger, type PinoLike } from './telemetry/loggers.js';
 export { openTelemetry, type OpenTelemetryLike } from './telemetry/open-telemetry.js';
 export { prometheusMeter, type PromClientLike, type PromRegistryLike } from './telemetry/prometheus-meter.js';
 export {
