@@ -1,4 +1,4 @@
-import { decodeRangeResponse, etcdserverpb as pb } from '@conclave/protocol';
+import { decodeRangeResponse, decodeWatchResponse, etcdserverpb as pb } from '@conclave/protocol';
 import { type Observable } from 'rxjs';
 import { DeniedWatch } from './auth/denied-watch.js';
 import { type Tokens } from './auth/tokens.js';
@@ -60,7 +60,7 @@ const methods = {
     pb.LeaseLeasesRequest,
     pb.LeaseLeasesResponse,
   ),
-  watch: method('/etcdserverpb.Watch/Watch', 'read', pb.WatchRequest, pb.WatchResponse),
+  watch: method('/etcdserverpb.Watch/Watch', 'read', pb.WatchRequest, { decode: decodeWatchResponse }),
   leaseKeepAlive: method(
     '/etcdserverpb.Lease/LeaseKeepAlive',
     'read',

@@ -12,4 +12,5 @@ export * from './protocol-error.js';
 export * from './wire.js';
 export * from './put-fields.js';
 export * from './range-response.js';
+export * from './watch-response.js';
 export { MalformedMessageError } from './wire-reader.js';

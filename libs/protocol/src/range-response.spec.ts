@@ -1,30 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RangeResponse, RangeStreamResponse } from './generated/rpc.js';
+import { bytes, header, int64, keyValue } from './messages.fixture.js';
 import { decodeRangeResponse, decodeRangeStreamResponse } from './range-response.js';
 import { MalformedMessageError } from './wire-reader.js';
 
-const bytes = (maxLength: number): fc.Arbitrary<Buffer> =>
-  fc.uint8Array({ maxLength }).map((array) => Buffer.from(array));
-const int64 = fc.oneof(
-  fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
-  fc.bigInt({ min: 0n, max: 300n }),
-  fc.constantFrom(2n ** 49n - 1n, 2n ** 49n, 2n ** 53n, 2n ** 63n - 1n, -1n),
-);
-const keyValue = fc.record({
-  key: bytes(60),
-  create_revision: int64,
-  mod_revision: int64,
-  version: int64,
-  value: bytes(200),
-  lease: int64,
-});
-const header = fc.record({
-  cluster_id: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
-  member_id: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
-  revision: int64,
-  raft_term: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
-});
 const response = fc.record({
   header: fc.option(header, { nil: undefined }),
   kvs: fc.array(keyValue, { maxLength: 20 }),

@@ -59,14 +59,21 @@ export class WireReader {
     return this.longUint64();
   }
 
+  /** In two halves of 32 bits: 28 bits of four bytes, four bits of a fifth, and the rest. */
   private longUint64(): bigint {
     const { bytes } = this;
-    let value = 0n;
-    for (let shift = 0n; shift < 70n; shift += 7n) {
+    let low = 0;
+    let high = 0;
+    for (let shift = 0; shift < 70; shift += 7) {
       if (this.position >= bytes.length) throw new MalformedMessageError('a number ends behind the message');
       const byte = bytes[this.position++];
-      value |= BigInt(byte & 0x7f) << shift;
-      if (byte < 0x80) return BigInt.asUintN(64, value);
+      const bits = byte & 0x7f;
+      if (shift < 28) low |= bits << shift;
+      else if (shift === 28) {
+        low |= bits << 28;
+        high = bits >>> 4;
+      } else high |= bits << (shift - 32);
+      if (byte < 0x80) return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
     }
     throw new MalformedMessageError('a number has more than 64 bits');
   }
