@@ -4,13 +4,17 @@ import {
   decodeCommand,
   type Command as StoredCommand,
 } from '../../../apps/server/src/engine/apply/command.js';
+import { type Entry } from '../../../apps/server/src/engine/raft/message.js';
 import { type Command } from '../model/model.js';
 import { deleteResponseText, putResponseText, txnResponseText } from '../model/texts.js';
 
 export { CommandKind, decodeCommand };
 
-/** A stored command in the model's terms. `term` is that of its entry. */
-export function modelCommand({ kind, payload }: StoredCommand, term: number): Command {
+/** A stored command in the model's terms. */
+export function modelCommand(
+  { kind, payload }: StoredCommand,
+  { term, index }: Pick<Entry, 'term' | 'index'>,
+): Command {
   switch (kind) {
     case CommandKind.Put:
       return { kind: 'put', request: etcdserverpb.PutRequest.decode(payload) };
@@ -22,14 +26,15 @@ export function modelCommand({ kind, payload }: StoredCommand, term: number): Co
       return { kind: 'compact', revision: etcdserverpb.CompactionRequest.decode(payload).revision };
     case CommandKind.LeaseGrant: {
       const { ID, TTL } = etcdserverpb.LeaseGrantRequest.decode(payload);
-      return { kind: 'grant', id: ID, ttl: TTL };
+      return { kind: 'grant', id: ID, ttl: TTL, index };
     }
     case CommandKind.LeaseRevoke:
       return { kind: 'revoke', id: etcdserverpb.LeaseRevokeRequest.decode(payload).ID };
     case CommandKind.LeaseExpire:
       return {
         kind: 'expire',
-        id: payload.readBigInt64BE(8),
+        id: payload.readBigInt64BE(16),
+        decidedAt: Number(payload.readBigUInt64BE(8)),
         isOfThisTerm: payload.readBigUInt64BE(0) === BigInt(term),
       };
     case CommandKind.Alarm:

@@ -172,7 +172,7 @@ export class CommittedLog {
   private add(entry: Entry, result: ApplyResult): void {
     const data = Buffer.from(entry.data);
     const isCommand = data.length > 0 && entry.kind === 'normal';
-    const command = !isCommand ? ({ kind: 'other' } as const) : modelCommand(decodeCommand(data), entry.term);
+    const command = !isCommand ? ({ kind: 'other' } as const) : modelCommand(decodeCommand(data), entry);
     const answer = this.model.apply(command);
     const { compacted, isOutOfSpace } = this.model;
     const raw = { ...result, body: result.body.slice() };
@@ -211,6 +211,8 @@ export class CommittedLog {
     if (command.kind !== 'revoke' && !(command.kind === 'expire' && command.isOfThisTerm)) return;
     const life = this.leases.get(command.id)?.at(-1);
     if (life === undefined || life.revokedAt <= index) return;
+    // Decided before this life of the id began: of an earlier one.
+    if (command.kind === 'expire' && command.decidedAt < life.grantedAt) return;
     life.revokedAt = index;
     this.leaseWatcher?.revoked(command.id, command.kind === 'expire');
   }

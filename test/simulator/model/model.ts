@@ -18,9 +18,15 @@ export type Command =
   | { readonly kind: 'delete'; readonly request: etcdserverpb.DeleteRangeRequest }
   | { readonly kind: 'txn'; readonly request: etcdserverpb.TxnRequest }
   | { readonly kind: 'compact'; readonly revision: bigint }
-  | { readonly kind: 'grant'; readonly id: bigint; readonly ttl: bigint }
+  | { readonly kind: 'grant'; readonly id: bigint; readonly ttl: bigint; readonly index: number }
   | { readonly kind: 'revoke'; readonly id: bigint }
-  | { readonly kind: 'expire'; readonly id: bigint; readonly isOfThisTerm: boolean }
+  /** `decidedAt`: the last entry that whoever decided knew of. */
+  | {
+      readonly kind: 'expire';
+      readonly id: bigint;
+      readonly isOfThisTerm: boolean;
+      readonly decidedAt: number;
+    }
   | { readonly kind: 'alarm'; readonly request: etcdserverpb.AlarmRequest }
   | { readonly kind: 'other' };
 
@@ -37,6 +43,8 @@ export class Model {
   compacted = -1;
   /** Live leases and their granted TTLs in seconds. */
   readonly leases = new Map<bigint, bigint>();
+  /** The entries that granted them. */
+  private readonly grants = new Map<bigint, number>();
   readonly alarms = new Map<string, etcdserverpb.AlarmMember>();
   private hasChanged = false;
 
@@ -94,12 +102,12 @@ export class Model {
       case 'compact':
         return this.compact(command.revision);
       case 'grant':
-        return this.grant(command.id, command.ttl);
+        return this.grant(command.id, command.ttl, command.index);
       case 'revoke':
         if (!this.leases.has(command.id)) throw new Refused('LeaseNotFound');
         return this.revoke(command.id);
       case 'expire':
-        return command.isOfThisTerm && this.leases.has(command.id) ? this.revoke(command.id) : '';
+        return this.counts(command) ? this.revoke(command.id) : '';
       case 'alarm':
         return this.alarm(command.request);
       case 'other':
@@ -146,8 +154,14 @@ export class Model {
     return '';
   }
 
-  private grant(id: bigint, ttl: bigint): string {
+  /** An expiry that was decided before the lease of this id was granted was about another one. */
+  private counts({ id, isOfThisTerm, decidedAt }: Extract<Command, { kind: 'expire' }>): boolean {
+    return isOfThisTerm && this.leases.has(id) && (this.grants.get(id) ?? 0) <= decidedAt;
+  }
+
+  private grant(id: bigint, ttl: bigint, index: number): string {
     if (this.leases.has(id)) throw new Refused('LeaseExist');
+    this.grants.set(id, index);
     this.leases.set(id, ttl);
     return `lease ${id} for ${ttl}`;
   }

@@ -77,8 +77,7 @@ export class SimulatedStore {
       const fails = !owner.isCalm() && fate.chance(flushErrorChance, 'flush error', this.place, number);
       if (!fails) return flush.complete();
       counts.flushErrors++;
-      owner.failed();
-      flush.fail(new Error('simulated: the flush failed'));
+      if (flush.fail(new Error('simulated: the flush failed'))) owner.failed();
     };
     schedule.after(delay, `${this.prefix}store: flush to entry ${flush.mark.index}`, () => owner.pass(done));
   }

@@ -92,11 +92,12 @@ class RunningEngine implements Engine {
     private readonly parts: EngineParts,
   ) {
     const { clock, meter, logger } = platform;
-    const { lessor, renewal, store } = parts;
+    const { lessor, machine, renewal, store } = parts;
     this.replica = parts.replica;
-    this.machine = parts.machine;
+    this.machine = machine;
     const { replica } = this;
-    this.expiry = new LeaseExpiry({ replica, lessor, clock, meter, renewal, extendMs: options.electionMs });
+    const timing = { clock, extendMs: options.electionMs };
+    this.expiry = new LeaseExpiry({ replica, lessor, machine, meter, renewal, ...timing });
     this.autoCompaction = new AutoCompaction({ replica, store, clock, logger }, options.autoCompaction);
     this.promotion = options.promotesLearners === true ? new AutoPromotion(parts) : undefined;
     this.quota = new SpaceQuota(parts, () => storage.wal.stats.noSpace);

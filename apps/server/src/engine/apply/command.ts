@@ -29,7 +29,7 @@ export enum CommandKind {
   Compact = 4,
   LeaseGrant = 5,
   LeaseRevoke = 6,
-  /** A revoke because the lease ran out: u64 term of the leader whose clock ran out, then the id as i64. */
+  /** A revoke because the lease ran out: u64 term and u64 last entry of the leader whose clock ran out, then the id as i64. */
   LeaseExpire = 7,
   Alarm = 8,
   /** An etcdserverpb.Member: the name and client URLs that a member publishes. */

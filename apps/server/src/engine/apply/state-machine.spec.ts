@@ -5,7 +5,7 @@ import { Lessor } from '../lease/lessor.js';
 import { MvccStore } from '../mvcc/mvcc-store.js';
 import { type ApplyResult } from './apply-result.js';
 import { CommandKind, encodeCommand, Proposer } from './command.js';
-import { encodeExpiry } from './lease-payload.js';
+import { encodeCheckpoints, encodeExpiry } from './lease-payload.js';
 import { StateMachine } from './state-machine.js';
 
 const proposer = new Proposer(1n, 1n);
@@ -63,6 +63,12 @@ class Machine {
   }
 }
 
+function u64(value: bigint): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(value);
+  return bytes;
+}
+
 const reason = (result: ApplyResult): ProtocolErrorName | undefined => result.error?.reason;
 
 describe('StateMachine', () => {
@@ -114,11 +120,44 @@ describe('StateMachine', () => {
   it('lets an expiry count only in the term in which the clock ran out', () => {
     machine.grant(7n);
     machine.put('a', 'v', { lease: 7n });
-    machine.apply(CommandKind.LeaseExpire, encodeExpiry(1, 7n), 2);
+    machine.apply(CommandKind.LeaseExpire, encodeExpiry({ term: 1, appliedIndex: 9 }, 7n), 2);
     expect(machine.keys()).toEqual(['a']);
-    machine.apply(CommandKind.LeaseExpire, encodeExpiry(2, 7n), 2);
+    machine.apply(CommandKind.LeaseExpire, encodeExpiry({ term: 2, appliedIndex: 9 }, 7n), 2);
     expect(machine.keys()).toEqual([]);
-    expect(reason(machine.apply(CommandKind.LeaseExpire, encodeExpiry(2, 7n), 2))).toBeUndefined();
+    expect(
+      reason(machine.apply(CommandKind.LeaseExpire, encodeExpiry({ term: 2, appliedIndex: 9 }, 7n), 2)),
+    ).toBeUndefined();
+  });
+
+  it('lets what a clock said of a lease count for no later lease of the same id', () => {
+    const { lessor } = machine;
+    machine.grant(7n);
+    const known = { term: 1, appliedIndex: machine.backend.applied.index };
+    machine.apply(CommandKind.LeaseRevoke, etcdserverpb.LeaseRevokeRequest.encode({ ID: 7n }).finish());
+    machine.grant(7n);
+    machine.put('a', 'v', { lease: 7n });
+    const remainders = [{ id: 7n, remainingSeconds: 3 }];
+    machine.apply(CommandKind.LeaseCheckpoint, encodeCheckpoints(known, remainders));
+    machine.apply(CommandKind.LeaseExpire, encodeExpiry(known, 7n));
+    expect([machine.keys(), lessor.get(7n)?.checkpointSeconds]).toEqual([['a'], undefined]);
+    lessor.reload();
+    machine.apply(CommandKind.LeaseExpire, encodeExpiry(known, 7n));
+    expect(machine.keys()).toEqual(['a']);
+    const now = { term: 1, appliedIndex: machine.backend.applied.index };
+    machine.apply(CommandKind.LeaseCheckpoint, encodeCheckpoints(now, remainders));
+    expect(lessor.get(7n)?.checkpointSeconds).toBe(3);
+    machine.apply(CommandKind.LeaseExpire, encodeExpiry(now, 7n));
+    expect(machine.keys()).toEqual([]);
+  });
+
+  it('takes what earlier versions wrote of leases, which name no entry', () => {
+    machine.grant(7n);
+    machine.put('a', 'v', { lease: 7n });
+    const checkpoint = Buffer.concat([u64(1n), u64(7n), u64(4n)]);
+    machine.apply(CommandKind.LeaseCheckpoint, checkpoint);
+    expect(machine.lessor.get(7n)?.checkpointSeconds).toBe(4);
+    machine.apply(CommandKind.LeaseExpire, Buffer.concat([u64(1n), u64(7n)]));
+    expect(machine.keys()).toEqual([]);
   });
 
   it('applies a huge delete in slices, as one revision, at the boundary of its entry', () => {

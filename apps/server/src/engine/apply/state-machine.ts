@@ -101,6 +101,11 @@ export class StateMachine {
     if (this.running === undefined) backend.setApplied(backend.applied);
   }
 
+  /** Index of the last entry that was applied in full. */
+  get appliedIndex(): number {
+    return this.parts.backend.applied.index;
+  }
+
   /** An entry is half applied: it must be given again before anything else happens to the store. */
   get isRunning(): boolean {
     return this.running !== undefined;
@@ -171,13 +176,13 @@ export class StateMachine {
     const kind = commandKind(entry.data);
     this.refuseUnderAlarm(kind, entry.data);
     if (kind === CommandKind.Put) return this.kv.put(this.putFields.read(entry.data, commandHeaderBytes));
-    return this.run(kind, commandPayload(entry.data), entry.term);
+    return this.run(kind, commandPayload(entry.data), entry);
   }
 
   private run(
     kind: Exclude<CommandKind, CommandKind.Put>,
     payload: Buffer,
-    term: number,
+    { index, term }: Entry,
   ): KvEffect | Slices<KvEffect> {
     switch (kind) {
       case CommandKind.DeleteRange:
@@ -187,7 +192,7 @@ export class StateMachine {
       case CommandKind.Compact:
         return this.compact(etcdserverpb.CompactionRequest.decode(payload));
       case CommandKind.LeaseGrant:
-        return this.grant(etcdserverpb.LeaseGrantRequest.decode(payload));
+        return this.grant(etcdserverpb.LeaseGrantRequest.decode(payload), index);
       case CommandKind.LeaseRevoke:
         return this.revoke(etcdserverpb.LeaseRevokeRequest.decode(payload).ID);
       case CommandKind.LeaseExpire:
@@ -221,8 +226,8 @@ export class StateMachine {
     return this.nothing();
   }
 
-  private grant({ ID, TTL }: etcdserverpb.LeaseGrantRequest): KvEffect {
-    this.parts.lessor.grant(ID, Number(TTL));
+  private grant({ ID, TTL }: etcdserverpb.LeaseGrantRequest, index: number): KvEffect {
+    this.parts.lessor.grant(ID, Number(TTL), index);
     return this.answer(new WireWriter(24).bigint(2, ID).bigint(3, TTL).take());
   }
 
@@ -234,18 +239,23 @@ export class StateMachine {
     return effect;
   }
 
-  /** An expiry counts only in the term of the leader whose clock ran out: a later leader may have renewed the lease. */
+  /**
+   * An expiry counts only in the term of the leader whose clock ran out: a later leader may have renewed the lease. And
+   * only for the lease that this leader had: another one may have got the id since.
+   */
   private expire(payload: Buffer, entryTerm: number): KvEffect | Slices<KvEffect> {
-    const { term, id } = decodeExpiry(payload);
-    if (term !== entryTerm || !this.parts.lessor.has(id)) return this.nothing();
+    const { term, appliedIndex, id } = decodeExpiry(payload);
+    if (term !== entryTerm || !this.parts.lessor.existedAt(id, appliedIndex)) return this.nothing();
     return this.revoke(id);
   }
 
-  /** What leases have left is the word of the leader whose clocks run, and of its term. */
+  /** What leases have left is the word of the leader whose clocks run, of its term, and about the leases that it had. */
   private checkpoint(payload: Buffer, entryTerm: number): KvEffect {
-    const { term, leases } = decodeCheckpoints(payload);
-    if (term === entryTerm) {
-      for (const { id, remainingSeconds } of leases) this.parts.lessor.checkpoint(id, remainingSeconds);
+    const { lessor } = this.parts;
+    const { term, appliedIndex, leases } = decodeCheckpoints(payload);
+    if (term !== entryTerm) return this.nothing();
+    for (const { id, remainingSeconds } of leases) {
+      if (lessor.existedAt(id, appliedIndex)) lessor.checkpoint(id, remainingSeconds);
     }
     return this.nothing();
   }

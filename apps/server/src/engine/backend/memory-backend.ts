@@ -361,7 +361,9 @@ export class MemoryBackend implements Backend, MemoryOwner {
       mark,
       complete: () => this.finishFlush(mark),
       fail: (error) => {
-        if (!this.isClosed && this.inFlight === mark) this.onFailure?.(error);
+        const counts = !this.isClosed && this.inFlight === mark;
+        if (counts) this.onFailure?.(error);
+        return counts;
       },
     };
     if (this.options.onFlush !== undefined) this.options.onFlush(flush);

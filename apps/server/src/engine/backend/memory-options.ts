@@ -7,8 +7,8 @@ export interface PendingFlush {
   readonly mark: AppliedMark;
   /** The flush is durable now. */
   complete(): void;
-  /** The flush failed for good. */
-  fail(error: Error): void;
+  /** The flush failed for good. @returns false when nobody cares any more: a state was installed, or the backend is closed. */
+  fail(error: Error): boolean;
 }
 
 export interface MemoryBackendOptions {

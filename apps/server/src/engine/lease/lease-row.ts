@@ -4,12 +4,15 @@ import { type ByteString } from '../backend/backend.js';
 /**
  * How leases are stored. Ids are signed 64-bit numbers; in keys they stand big endian in two's complement.
  *
- *     lease     7f 00 00 00 00 00 00 2a           → 01 | 00 00 00 00 00 00 00 3c | 00 00 00 00 00 00 00 00
- *               id                                  format, granted TTL (60 s), checkpointed remainder (none)
+ *     lease     7f 00 00 00 00 00 00 2a           → 02 | 00 00 00 00 00 00 00 3c | 00 00 00 00 00 00 00 00 | 00 00 00 00 00 00 00 09
+ *               id                                  format, granted TTL (60 s), checkpointed remainder (none), granted by entry 9
  *     leaseKey  7f 00 00 00 00 00 00 2a 'j' 'o' 'b' → (empty)
+ *
+ * Format 1 has no entry.
  */
-const FORMAT = 1;
-const ROW_BYTES = 17;
+const FORMAT = 2;
+const ROW_BYTES = 25;
+const FORMAT_1_BYTES = 17;
 
 /** Length of an id in a key. */
 export const LEASE_ID_BYTES = 8;
@@ -20,6 +23,8 @@ export interface LeaseRow {
   readonly ttlSeconds: number;
   /** Remaining seconds at the last checkpoint; 0 when there is none. */
   readonly checkpointSeconds: number;
+  /** Index of the entry that granted it; 0 when that was not noted. */
+  readonly grantedAt: number;
 }
 
 export function encodeLeaseId(id: bigint): ByteString {
@@ -37,6 +42,7 @@ export function encodeLeaseRow(row: LeaseRow): Uint8Array {
   bytes[0] = FORMAT;
   bytes.writeBigUInt64BE(BigInt(row.ttlSeconds), 1);
   bytes.writeBigUInt64BE(BigInt(row.checkpointSeconds), 9);
+  bytes.writeBigUInt64BE(BigInt(row.grantedAt), 17);
   return bytes;
 }
 
@@ -49,13 +55,15 @@ export function decodeLeaseRow(row: Uint8Array): LeaseRow {
         'Start the version that wrote it, or a newer one.',
     );
   }
-  if (row.length !== ROW_BYTES || row[0] !== FORMAT) {
+  const isFormat1 = row.length === FORMAT_1_BYTES && row[0] === 1;
+  if (!isFormat1 && (row.length !== ROW_BYTES || row[0] !== FORMAT)) {
     throw new BackendError('damaged-file', `A lease is stored in ${row.length} bytes that cannot be read.`);
   }
   const bytes = Buffer.from(row.buffer, row.byteOffset, row.byteLength);
   return {
     ttlSeconds: Number(bytes.readBigUInt64BE(1)),
     checkpointSeconds: Number(bytes.readBigUInt64BE(9)),
+    grantedAt: isFormat1 ? 0 : Number(bytes.readBigUInt64BE(17)),
   };
 }
 

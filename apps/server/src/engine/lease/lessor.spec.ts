@@ -8,8 +8,8 @@ const start = (): Lessor => Lessor.recover(new MemoryBackend());
 describe('grant', () => {
   it('keeps the lease, under negative ids too', () => {
     const lessor = start();
-    lessor.grant(7n, 60);
-    lessor.grant(-7n, 2);
+    lessor.grant(7n, 60, 1);
+    lessor.grant(-7n, 2, 1);
     expect(lessor.has(7n)).toBe(true);
     expect(lessor.get(-7n)).toEqual({ ttlSeconds: 2, checkpointSeconds: undefined });
     expect(lessor.size).toBe(2);
@@ -18,13 +18,13 @@ describe('grant', () => {
 
   it('refuses what etcd refuses', () => {
     const lessor = start();
-    lessor.grant(7n, 60);
-    expect(() => lessor.grant(7n, 60)).toThrow(expect.objectContaining({ reason: 'LeaseExist' }));
-    expect(() => lessor.grant(8n, 9_000_000_001)).toThrow(
+    lessor.grant(7n, 60, 1);
+    expect(() => lessor.grant(7n, 60, 1)).toThrow(expect.objectContaining({ reason: 'LeaseExist' }));
+    expect(() => lessor.grant(8n, 9_000_000_001, 1)).toThrow(
       expect.objectContaining({ reason: 'LeaseTTLTooLarge' }),
     );
-    lessor.grant(8n, 9_000_000_000);
-    expect(() => lessor.grant(0n, 60)).toThrow(/never 0/);
+    lessor.grant(8n, 9_000_000_000, 1);
+    expect(() => lessor.grant(0n, 60, 1)).toThrow(/never 0/);
   });
 
   it('needs a TTL of three halves of the election timeout', () => {
@@ -37,8 +37,8 @@ describe('grant', () => {
 describe('revoke', () => {
   it('returns the attached keys in order and forgets lease and attachments', () => {
     const lessor = start();
-    lessor.grant(7n, 60);
-    lessor.grant(8n, 60);
+    lessor.grant(7n, 60, 1);
+    lessor.grant(8n, 60, 1);
     for (const key of ['b', 'a', '\xff', '']) lessor.attach(7n, key);
     lessor.attach(8n, 'other');
     lessor.attach(7n, 'moved');
@@ -55,7 +55,7 @@ describe('revoke', () => {
 
   it('works for the largest id, which no other row follows', () => {
     const lessor = start();
-    lessor.grant(-1n, 60);
+    lessor.grant(-1n, 60, 1);
     lessor.attach(-1n, 'a');
     expect(lessor.revoke(-1n)).toEqual(['a']);
   });
@@ -69,7 +69,7 @@ describe('recover', () => {
   it('finds leases, checkpoints and attachments again', () => {
     const backend = new MemoryBackend();
     const before = Lessor.recover(backend);
-    before.grant(-5n, 600);
+    before.grant(-5n, 600, 1);
     before.attach(-5n, 'k');
     before.checkpoint(-5n, 100);
     before.checkpoint(404n, 100);
@@ -87,7 +87,7 @@ describe('recover', () => {
 describe('the clocks of a leader', () => {
   it('run from promotion, with the extension, and never early', () => {
     const lessor = start();
-    lessor.grant(7n, 10);
+    lessor.grant(7n, 10, 1);
     expect(lessor.expired(1e12, 10)).toEqual([]);
     expect(lessor.nextExpiryMs).toBeUndefined();
     lessor.promote(1000, 500);
@@ -102,8 +102,8 @@ describe('the clocks of a leader', () => {
   it('of a lease granted while leading start with the next known time', () => {
     const lessor = start();
     lessor.promote(0, 0);
-    lessor.grant(7n, 10);
-    lessor.grant(8n, 10);
+    lessor.grant(7n, 10, 1);
+    lessor.grant(8n, 10, 1);
     lessor.revoke(8n);
     expect(lessor.expired(400, 10)).toEqual([]);
     expect(lessor.nextExpiryMs).toBe(10_400);
@@ -112,7 +112,7 @@ describe('the clocks of a leader', () => {
 
   it('start anew when the lease is renewed, and never end sooner for it', () => {
     const lessor = start();
-    lessor.grant(7n, 10);
+    lessor.grant(7n, 10, 1);
     lessor.promote(0, 5_000);
     expect(lessor.renew(7n, 1_000)).toBe(10);
     expect(lessor.nextExpiryMs).toBe(15_000);
@@ -128,7 +128,7 @@ describe('the clocks of a leader', () => {
 
   it('hand an expired lease out again after the retry interval', () => {
     const lessor = Lessor.recover(new MemoryBackend(), { revokeRetryMs: 3_000 });
-    lessor.grant(7n, 2);
+    lessor.grant(7n, 2, 1);
     lessor.promote(0, 0);
     expect(lessor.expired(2_000, 10)).toEqual([7n]);
     expect(lessor.expired(4_999, 10)).toEqual([]);
@@ -138,7 +138,7 @@ describe('the clocks of a leader', () => {
 
   it('hand out a lease whose revoke came to nothing with the next ones, but never early', () => {
     const lessor = Lessor.recover(new MemoryBackend(), { revokeRetryMs: 3_000 });
-    lessor.grant(7n, 2);
+    lessor.grant(7n, 2, 1);
     lessor.promote(0, 0);
     expect(lessor.expired(2_000, 10)).toEqual([7n]);
     lessor.notRevoked(7n, 2_100);
@@ -162,7 +162,7 @@ describe('the clocks of a leader', () => {
       [1n, 10],
       [2n, 20],
     ] as const)
-      lessor.grant(id, ttl);
+      lessor.grant(id, ttl, 1);
     lessor.promote(0, 0);
     expect(lessor.leases()).toEqual([1n, 2n, 3n]);
     expect(lessor.expired(60_000, 2)).toEqual([1n, 2n]);
@@ -171,7 +171,7 @@ describe('the clocks of a leader', () => {
 
   it('stop when another leads, and start anew later', () => {
     const lessor = start();
-    lessor.grant(7n, 10);
+    lessor.grant(7n, 10, 1);
     lessor.promote(0, 0);
     lessor.demote();
     expect(lessor.expired(1e9, 10)).toEqual([]);
@@ -183,7 +183,7 @@ describe('the clocks of a leader', () => {
 
   it('are spread after a promotion so that no second sees more expiries than the limit', () => {
     const lessor = Lessor.recover(new MemoryBackend(), { expiriesPerSecondMax: 100 });
-    for (let id = 1n; id <= 1000n; id++) lessor.grant(id, 10);
+    for (let id = 1n; id <= 1000n; id++) lessor.grant(id, 10, 1);
     lessor.promote(0, 0);
     const seen: bigint[] = [];
     for (let second = 10; second < 20; second++) {
@@ -197,8 +197,8 @@ describe('the clocks of a leader', () => {
 
   it('tell when checkpoints of long leases are due, and cancel those of renewed ones', () => {
     const lessor = Lessor.recover(new MemoryBackend(), { checkpointIntervalSeconds: 300 });
-    lessor.grant(1n, 300);
-    lessor.grant(2n, 3600);
+    lessor.grant(1n, 300, 1);
+    lessor.grant(2n, 3600, 1);
     lessor.promote(0, 0);
     expect(lessor.dueCheckpoints(299_999, 10)).toEqual([]);
     expect(lessor.dueCheckpoints(300_000, 10)).toEqual([{ id: 2n, remainingSeconds: 3300 }]);
@@ -245,7 +245,7 @@ it('does what plain maps do, over any history', () => {
         now += elapsedMs;
         const lease = plain.get(id);
         if (kind === 'grant' && lease === undefined) {
-          lessor.grant(id, ttl);
+          lessor.grant(id, ttl, 1);
           plain.set(id, { ttl, expiresAt: now + ttl * 1000, handedOutAt: -Infinity, keys: new Set() });
           if (isLeading) lessor.timeToLive(id, now);
         } else if (kind === 'revoke' && lease !== undefined) {

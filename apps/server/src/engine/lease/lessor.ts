@@ -8,6 +8,7 @@ import {
   decodeLeaseRow,
   encodeLeaseId,
   encodeLeaseRow,
+  type LeaseRow,
   LEASE_ID_BYTES,
 } from './lease-row.js';
 
@@ -58,7 +59,7 @@ export interface LessorCounts {
 }
 
 /**
- * One lease. The first three fields are replicated state; the others belong to the clocks of a leader.
+ * One lease. The first four fields are replicated state; the others belong to the clocks of a leader.
  *
  * Invariants: `expiresAtMs` never decreases while the clock runs; `dueAtMs <= expiresAtMs` until the lease was handed
  * out as expired; `place` is -1 exactly while no clock runs for it.
@@ -66,6 +67,7 @@ export interface LessorCounts {
 interface Lease extends Queued {
   readonly id: bigint;
   readonly ttlSeconds: number;
+  readonly grantedAt: number;
   checkpointSeconds: number;
   expiresAtMs: number;
   checkpointedAtMs: number;
@@ -118,8 +120,7 @@ export class Lessor {
     assert(!this.isLeading, 'the state of a leader is not replaced');
     this.byId.clear();
     this.backend.scan('lease', '', undefined, {}, (key, value) => {
-      const { ttlSeconds, checkpointSeconds } = decodeLeaseRow(value);
-      this.add(decodeLeaseId(key), ttlSeconds, checkpointSeconds);
+      this.add(decodeLeaseId(key), decodeLeaseRow(value));
     });
   }
 
@@ -140,6 +141,12 @@ export class Lessor {
     return this.byId.has(id);
   }
 
+  /** Whether the lease that has this id was granted by an entry up to `index`, and is not a later one of the same id. */
+  existedAt(id: bigint, index: number): boolean {
+    const lease = this.byId.get(id);
+    return lease !== undefined && lease.grantedAt <= index;
+  }
+
   get(id: bigint): LeaseInfo | undefined {
     const lease = this.byId.get(id);
     if (lease === undefined) return undefined;
@@ -150,15 +157,17 @@ export class Lessor {
   /**
    * `id` is not 0 and `ttlSeconds` at least 1: who proposes chooses the id and raises the TTL to the minimum.
    *
+   * @param index Of the entry that grants it.
    * @throws ProtocolError LeaseExist, LeaseTTLTooLarge
    */
-  grant(id: bigint, ttlSeconds: number): void {
+  grant(id: bigint, ttlSeconds: number, index: number): void {
     assert(id !== 0n, 'a lease id is never 0');
     assert(Number.isInteger(ttlSeconds) && ttlSeconds >= 1, 'a TTL is a whole number of seconds, at least 1');
     if (ttlSeconds > LEASE_TTL_SECONDS_MAX) throw ProtocolError.of('LeaseTTLTooLarge');
     if (this.byId.has(id)) throw ProtocolError.of('LeaseExist');
-    this.backend.put('lease', encodeLeaseId(id), encodeLeaseRow({ ttlSeconds, checkpointSeconds: 0 }));
-    const lease = this.add(id, ttlSeconds, 0);
+    const row = { ttlSeconds, checkpointSeconds: 0, grantedAt: index };
+    this.backend.put('lease', encodeLeaseId(id), encodeLeaseRow(row));
+    const lease = this.add(id, row);
     if (this.isLeading) this.unarmed.push(lease);
     this.totals.granted++;
   }
@@ -215,8 +224,7 @@ export class Lessor {
     const lease = this.byId.get(id);
     if (lease === undefined) return;
     lease.checkpointSeconds = Math.min(remainingSeconds, lease.ttlSeconds);
-    const { ttlSeconds, checkpointSeconds } = lease;
-    this.backend.put('lease', encodeLeaseId(id), encodeLeaseRow({ ttlSeconds, checkpointSeconds }));
+    this.backend.put('lease', encodeLeaseId(id), encodeLeaseRow(lease));
   }
 
   /**
@@ -337,10 +345,11 @@ export class Lessor {
     return due;
   }
 
-  private add(id: bigint, ttlSeconds: number, checkpointSeconds: number): Lease {
+  private add(id: bigint, { ttlSeconds, checkpointSeconds, grantedAt }: LeaseRow): Lease {
     const lease: Lease = {
       id,
       ttlSeconds,
+      grantedAt,
       checkpointSeconds,
       expiresAtMs: NEVER,
       checkpointedAtMs: 0,

@@ -1,5 +1,6 @@
 import { CommandKind } from '../apply/command.js';
 import { encodeExpiry } from '../apply/lease-payload.js';
+import type { StateMachine } from '../apply/state-machine.js';
 import type { Lessor } from '../lease/lessor.js';
 import type { Clock, Timer } from '../platform/clock.js';
 import type { Counter, Meter } from '../platform/meter.js';
@@ -23,6 +24,7 @@ export class LeaseExpiry {
     private readonly parts: {
       readonly replica: Replica;
       readonly lessor: Lessor;
+      readonly machine: StateMachine;
       readonly clock: Clock;
       readonly meter: Meter;
       readonly renewal: LeaseRenewal;
@@ -59,12 +61,13 @@ export class LeaseExpiry {
   }
 
   private look(): void {
-    const { lessor, clock, replica } = this.parts;
+    const { lessor, clock, replica, machine } = this.parts;
     const term = this.term;
     if (term === undefined) return;
     this.parts.renewal.tick(term);
+    const { appliedIndex } = machine;
     for (const id of lessor.expired(clock.now(), revokesPerInterval)) {
-      replica.proposeAsLeader(CommandKind.LeaseExpire, encodeExpiry(term, id), (error) => {
+      replica.proposeAsLeader(CommandKind.LeaseExpire, encodeExpiry({ term, appliedIndex }, id), (error) => {
         if (error === undefined) this.expired.add(1);
         // As while leadership is on its way to somebody who then does not take it.
         else if (error.reason === 'LeaderChanged') lessor.notRevoked(id, clock.now());

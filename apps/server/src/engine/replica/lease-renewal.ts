@@ -48,7 +48,7 @@ export class LeaseRenewal {
 
   /** Proposes checkpoints that are due, in `term`. */
   tick(term: number): void {
-    const { clock, lessor, replica } = this.parts;
+    const { clock, lessor, replica, machine } = this.parts;
     const now = clock.now();
     if (now < this.nextLookMs) return;
     this.nextLookMs = now + lookEveryMs;
@@ -59,9 +59,14 @@ export class LeaseRenewal {
       );
     if (due.length === 0) return;
     for (const { id } of due) this.underway.add(id);
-    replica.proposeAsLeader(CommandKind.LeaseCheckpoint, encodeCheckpoints(term, due), () => {
-      for (const { id } of due) this.underway.delete(id);
-    });
+    const { appliedIndex } = machine;
+    replica.proposeAsLeader(
+      CommandKind.LeaseCheckpoint,
+      encodeCheckpoints({ term, appliedIndex }, due),
+      () => {
+        for (const { id } of due) this.underway.delete(id);
+      },
+    );
     // There may be more of them.
     if (due.length === checkpointsPerCommand) this.nextLookMs = now;
   }
@@ -76,7 +81,8 @@ export class LeaseRenewal {
     if (ttlSeconds === 'expired') return machine.whenRevoked(id, () => done(undefined, 0));
     if (lessor.get(id)?.checkpointSeconds === undefined && !this.underway.has(id))
       return done(undefined, ttlSeconds);
-    const cancelled = encodeCheckpoints(leadingTerm, [{ id, remainingSeconds: 0 }]);
+    const { appliedIndex } = machine;
+    const cancelled = encodeCheckpoints({ term: leadingTerm, appliedIndex }, [{ id, remainingSeconds: 0 }]);
     replica.proposeAsLeader(CommandKind.LeaseCheckpoint, cancelled, (error) => {
       if (error === undefined) done(undefined, lessor.has(id) ? ttlSeconds : 0);
       else done(error.reason === 'LeaderChanged' ? ProtocolError.of('NotLeader') : error, 0);

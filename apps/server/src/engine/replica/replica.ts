@@ -346,7 +346,7 @@ export class Replica {
 
   /** Sends a state to a member that asked for it, one that is ahead of all that member has: behind an entry of its own. */
   sendState(to: MemberId): void {
-    const payload = encodeCheckpoints(this.currentTerm, []);
+    const payload = encodeCheckpoints({ term: this.currentTerm, appliedIndex: 0 }, []);
     this.proposeAsLeader(CommandKind.LeaseCheckpoint, payload, (error) => {
       if (error === undefined) this.transfer.offer(to);
     });
