@@ -6,7 +6,7 @@ const conditions = ['conclave-source', 'module', 'node', 'import', 'default'];
 const serverConditions = ['conclave-source', 'node'];
 const nowhere = ['**/node_modules/**', '**/dist/**'];
 
-/** Faults of whole members are judged with the machine to themselves. */
+/** Faults of whole members are judged apart from everything else, which would slow them down. */
 const alone = [
   'kill-nine',
   'pause',

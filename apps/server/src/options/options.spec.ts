@@ -11,9 +11,10 @@ import { OptionsError } from './options-error.js';
 import { type OptionsDisk, readOptions, type ReadOptions } from './server-options.js';
 import { unsupportedFlag } from './unsupported-flags.js';
 
-const files: Readonly<Record<string, string>> = { 'cert.pem': 'x', 'key.pem': 'x', 'ca.pem': 'x' };
+const pems = { 'cert.pem': 'x', 'key.pem': 'x', 'ca.pem': 'x' };
 const disk = (extra: Readonly<Record<string, string>> = {}, hasMember = false): OptionsDisk => ({
-  readText: (path) => ({ ...files, ...extra })[path],
+  // A map: an object has names of its own, such as valueOf.
+  readText: (path) => new Map(Object.entries({ ...pems, ...extra })).get(path),
   holdsMember: () => hasMember,
 });
 

@@ -48,7 +48,7 @@ async function make(rowsMax: number): Promise<BackendHarness> {
   };
 }
 
-// Each history starts threads and syncs files; `npm run check` tries fewer of them.
-const isQuick = process.env['CONCLAVE_CHECK'] === '1';
-describeBackendContract('LmdbBackend', make, isQuick ? 4 : 12);
-describeStateContract('LmdbBackend', make, isQuick ? 2 : 6);
+// Each history starts threads and syncs files; full runs try more of them, and `npm run check` fewer.
+const share = process.env['CONCLAVE_FULL'] === '1' ? 4 : process.env['CONCLAVE_CHECK'] === '1' ? 1 : 2;
+describeBackendContract('LmdbBackend', make, 4 * share);
+describeStateContract('LmdbBackend', make, 2 * share);
