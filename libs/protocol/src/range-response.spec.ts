@@ -38,8 +38,7 @@ describe('decodeRangeResponse', () => {
         try {
           read = decodeRangeResponse(encoded);
         } catch (error) {
-          if (!(error instanceof MalformedMessageError))
-            expect(() => RangeResponse.decode(encoded)).toThrow();
+          expect(error).toBeInstanceOf(MalformedMessageError);
           return;
         }
         expect(read).toEqual(RangeResponse.decode(encoded));

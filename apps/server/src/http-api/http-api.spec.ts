@@ -341,6 +341,20 @@ describe('web pages', () => {
 describe('HttpFront', () => {
   const policy = new AccessPolicy({ cors: [], hostWhitelist: [], ownHosts: [], isLoopbackOnly: true });
 
+  it('is wanted from the first connection on, which waits for the application', async () => {
+    const front = new HttpFront(policy);
+    let isWanted = false;
+    void front.isWanted.then(() => (isWanted = true));
+    await Promise.resolve();
+    expect(isWanted).toBe(false);
+    const [near, far] = duplexPair();
+    front.accept(far);
+    await front.isWanted;
+    expect(front.waitingCount).toBe(1);
+    near.destroy();
+    await front.close();
+  });
+
   it('cuts connections whose request head does not arrive', async () => {
     const front = new HttpFront(policy, { headersTimeoutMs: 20, checkIntervalMs: 10 });
     front.install((_request, response) => void response.end());

@@ -60,9 +60,9 @@ interface Line {
 /**
  * Holds what was released together until all of it is here: a release of several namespaces is shown in one piece or not yet.
  *
- * Invariants: within one line revisions ascend, and a resync may repeat one; of two states that need each other neither is shown alone; what is queued is of the store
- * of `epoch`; a timer is set exactly while anything is queued or a line is of an older store. Namespaces that are not watched here are
- * waited for by nobody.
+ * Invariants: within one line revisions ascend, and a resync may repeat one; of two states that need each other neither is shown
+ * alone; what is queued is of the store of `epoch`; a timer is set exactly while anything is queued or a line is of an older store.
+ * Namespaces that are not watched here are waited for by nobody.
  */
 export class ReleaseGate {
   private readonly lines = new Map<string, Line>();

@@ -12,7 +12,10 @@ export interface TelemetryOptions {
   readonly logger?: LoggerLike;
 }
 
-/** Lines for people; `console` is one, `pinoLogger` and `nestLogger` make one. Fields hold no value of any key, no password and no configuration. */
+/**
+ * Lines for people; `console` is one, `pinoLogger` and `nestLogger` make one. Fields hold no value of any key, no password and no
+ * configuration.
+ */
 export interface LoggerLike {
   debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
   info(message: string, fields?: Readonly<Record<string, unknown>>): void;
