@@ -351,8 +351,7 @@ describe('HttpFront', () => {
     front.accept(far);
     await front.isWanted;
     expect(front.waitingCount).toBe(1);
-    near.destroy();
-    await front.close();
+    await Promise.all([near.destroy(), front.close()]);
   });
 
   it('cuts connections whose request head does not arrive', async () => {

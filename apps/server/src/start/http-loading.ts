@@ -26,8 +26,8 @@ const heavyPackages = [
   '@nestjs/core',
   '@nestjs/platform-fastify',
 ];
-/** Nest is loaded after this time at the latest, so that what asks for the first time later need not wait for it. */
-const loadAfterMs = 10_000;
+/** Nest is loaded after this time at the latest: probes that ask for the first time later need not wait a second for it. */
+const loadAfterMs = 3_000;
 const jsonDepthMax = 200;
 const bodyTimeoutMs = 60_000;
 
