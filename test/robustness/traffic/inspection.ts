@@ -8,7 +8,7 @@ import { within } from './within.js';
  * What is read of a member between two rounds, when nobody writes: the history that it has added, its history once more,
  * all keys at several revisions, the leases.
  *
- * Invariant: `log` has every event of revisions 2 to `known`.
+ * Invariant: `log` has every event of revisions 2 to `known` once, and no later one.
  */
 export class Inspection {
   readonly log: SeenEvent[] = [];
@@ -79,9 +79,10 @@ export class Inspection {
     reader.disconnect();
     if (reader.cancelReason !== undefined)
       this.violations.push(`${name} was refused: ${reader.cancelReason}`);
-    for (const event of reader.events) if (event.modRevision > this.known) this.log.push(event);
-    if (from <= this.known)
-      this.rereadings.push({ name, from, to: current, matches: () => true, events: reader.events });
+    // A lease may run out behind `current`, while this is read: that is for the next reading.
+    const events = reader.events.filter(({ modRevision }) => modRevision <= current);
+    this.log.push(...events.filter(({ modRevision }) => modRevision > this.known));
+    if (from <= this.known) this.rereadings.push({ name, from, to: current, matches: () => true, events });
     this.known = current;
   }
 
