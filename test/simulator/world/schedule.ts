@@ -48,7 +48,9 @@ export class Schedule {
 
   /** Runs events until `isDone` or until `untilMs`. @throws what `fail` was called with, or an event threw. */
   async run(untilMs: number, isDone: () => boolean): Promise<boolean> {
-    // What was called since the last event comes before the next one.
+    // What was called since the last event comes before the next one; also when the caller is itself in a tick, behind
+    // which Node takes the other ticks first.
+    await undefined;
     await microtasksDone();
     for (let events = 1; ; events++) {
       if (events % eventsPerLoopTurn === 0) await eventLoopTurns();
