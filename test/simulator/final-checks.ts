@@ -71,6 +71,8 @@ export class FinalChecks {
   private async serving(): Promise<void> {
     const areUp = (): boolean => this.areStarted && this.members.every(({ engine }) => engine !== undefined);
     await this.within('R11', 'healthy members serve', startBoundMs, areUp);
+    const isLeft = (): boolean => !this.parts.log.configuration.isJoint;
+    await this.within('R11', 'the joint configuration was left', startBoundMs, isLeft);
     if (this.parts.members.length === 1) return;
     const end = this.parts.schedule.now + startBoundMs;
     for (const member of this.voters) await this.answers(member, end);

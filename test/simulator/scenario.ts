@@ -21,8 +21,8 @@ export function parseScenario(text: string): Scenario {
   const { seed, members, profile } = scenario;
   const isSound = Number.isSafeInteger(seed) && Number.isSafeInteger(members) && typeof profile === 'object';
   if (!isSound) throw new Error('a scenario has a seed, a number of members and a profile');
-  // Workers are there only when it says so.
-  return { ...scenario, profile: { workers: noWorkers, ...profile } };
+  // Workers and joint changes are there only when it says so.
+  return { ...scenario, profile: { workers: noWorkers, jointShare: 0, ...profile } };
 }
 
 export function optionsOf({ members, profile }: Scenario): RunOptions {

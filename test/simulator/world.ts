@@ -128,6 +128,8 @@ export class World {
     machines.start();
     const trouble = this.makeTrouble();
     trouble?.start();
+    configuration.onJoint = (leaving) =>
+      trouble?.ambush(members.filter(({ id }) => leaving.has(id)).map(({ number }) => number));
     for (const each of this.administrators) each.start();
     const isWorkDone = (): boolean => this.taken > profile.operations || schedule.now >= profile.lastsMs;
     await this.until('the operations are done', isWorkDone);

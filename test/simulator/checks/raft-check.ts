@@ -94,9 +94,9 @@ export class RaftCheck {
     const other = this.leaders.get(term);
     if (other === member) return;
     if (other !== undefined) throw new Violation('R1', `members ${other} and ${member} lead term ${term}`);
-    const { removed, voters } = this.log.configuration;
-    const removedIn = removed.get(id);
-    if (removedIn === undefined && !voters.has(id))
+    const { configuration } = this.log;
+    const removedIn = configuration.removed.get(id);
+    if (removedIn === undefined && !configuration.mayLead(id))
       throw new Violation('R13', `member ${member} leads term ${term} without ever having had a vote`);
     if (removedIn !== undefined && removedIn <= this.appliedBy(member))
       throw new Violation(

@@ -3,8 +3,15 @@ import { type Draw } from '../world/fate.js';
 import { type Member } from '../world/member.js';
 import { type Profile } from '../world/profile.js';
 import { type ClientParts, Connection, sendsAway as leavesOpen } from './connection.js';
-import { type Outcome, type Request } from './invocation.js';
-import { addRequest, moveLeaderRequest, promoteRequest, removeRequest } from './member-requests.js';
+import { type Request } from './invocation.js';
+import { drawChanges } from './joint-change.js';
+import {
+  addRequest,
+  changesRequest,
+  moveLeaderRequest,
+  promoteRequest,
+  removeRequest,
+} from './member-requests.js';
 
 export interface AdministratorParts extends ClientParts {
   readonly profile: Profile;
@@ -31,8 +38,8 @@ export class Administrator {
   private readonly connection: Connection;
   private acts = 0;
   private isOver = false;
-  /** A change may still come into force of which nobody heard whether it did. */
-  isUnsure = false;
+  /** Voters that a change may cost which is under way, or of which nobody heard whether it came into force. */
+  private atStake = { underWay: 0, unsure: 0 };
   /** All who do this. */
   all: readonly Administrator[] = [this];
 
@@ -68,6 +75,12 @@ export class Administrator {
     return this.connection.isWaiting;
   }
 
+  /** Voters that may go without anybody asking for it any more. */
+  get open(): number {
+    const { underWay, unsure } = this.atStake;
+    return Math.max(this.isWaiting ? 1 : 0, underWay, unsure);
+  }
+
   private act(draw: Draw): void {
     const { counts, members, log } = this.parts;
     const { voters, learners } = log.configuration;
@@ -75,6 +88,8 @@ export class Administrator {
     const lost = members.find(({ id, gone }) => gone === 'wiped' && log.configuration.has(id));
     if (lost !== undefined) return this.change(removeRequest(lost.id), () => counts.removals++);
     const any = draw.pick([...voters]);
+    if (this.parts.fate.chance(this.parts.profile.jointShare, 'joint change', this.client, this.acts))
+      return this.changeSeveral(draw);
     switch (action) {
       case 'learner':
         // One learner at a time; it is what is to become a voter.
@@ -89,12 +104,18 @@ export class Administrator {
         return this.remove(this.leader?.id ?? any);
       case 'move the leader':
         if (this.leader !== undefined) this.connection.home.stay(this.leader);
-        return this.call(moveLeaderRequest(any), ({ kind }) => {
-          if (kind === 'ok') counts.leaderMoves++;
-        });
+        return this.moveLeader(any);
       case 'wipe':
         return this.wipe(draw);
     }
+  }
+
+  private moveLeader(id: bigint): void {
+    const { connection, parts } = this;
+    if (connection.home.find() === undefined) return;
+    connection.call(moveLeaderRequest(id), ({ kind }) => {
+      if (kind === 'ok') parts.counts.leaderMoves++;
+    });
   }
 
   private promote(): void {
@@ -110,38 +131,58 @@ export class Administrator {
   private add(isLearner: boolean, done: () => void): void {
     const { length } = this.parts.members;
     if (length >= membersMax) return;
-    this.change(addRequest(`http://127.0.${this.client}.${this.acts % 250}:2380`, isLearner), done);
+    this.change(addRequest(this.newUrl(0), isLearner), done);
+  }
+
+  /** @param at Of several in one act. */
+  private newUrl(at: number): string {
+    return `http://127.${at}.${this.client}.${this.acts % 250}:2380`;
   }
 
   /** Two are left at least, so that what they do stays worth watching. */
   private remove(id: bigint): void {
-    const { voters } = this.parts.log.configuration;
-    const open = this.all.filter(({ isUnsure, isWaiting }) => isUnsure || isWaiting).length;
-    if (voters.has(id) && voters.size <= 2 + open) return;
+    if (this.parts.log.configuration.voters.has(id) && this.spare < 1) return;
     this.change(removeRequest(id), () => this.parts.counts.removals++);
+  }
+
+  /** Voters that may be removed. */
+  private get spare(): number {
+    const open = this.all.reduce((sum, each) => sum + each.open, 0);
+    return this.parts.log.configuration.voters.size - 2 - open;
+  }
+
+  /** Through a joint configuration. */
+  private changeSeveral(draw: Draw): void {
+    const { members, log, counts } = this.parts;
+    const room = membersMax - members.length;
+    const changes = drawChanges(draw, log.configuration, room, this.spare, (at) => this.newUrl(at));
+    if (changes === undefined) return;
+    const voters = changes.remove.filter((id) => log.configuration.voters.has(id)).length;
+    this.change(changesRequest(changes), () => counts.jointChanges++, voters);
   }
 
   /** Loses a machine and its disk, when a quorum is left whatever was asked for before. */
   private wipe(draw: Draw): void {
     const { members, log, counts } = this.parts;
-    const { voters } = log.configuration;
+    const { voters, isJoint } = log.configuration;
     const sound = members.filter(({ isVoter, knowsCluster }) => isVoter && knowsCluster);
-    const isOpen = this.all.some(({ isUnsure, isWaiting }) => isUnsure || isWaiting);
+    const isOpen = isJoint || this.all.some(({ open }) => open > 0);
     if (isOpen || sound.length - 1 < Math.floor(voters.size / 2) + 1) return;
     counts.wipes++;
     draw.pick(sound).wipe();
   }
 
-  private change(request: Request, done: () => void): void {
-    this.call(request, (outcome) => {
+  /** @param voters How many of them it may remove. */
+  private change(request: Request, done: () => void, voters = 1): void {
+    const { atStake, connection } = this;
+    if (connection.home.find() === undefined) return;
+    atStake.underWay = voters;
+    connection.call(request, (outcome) => {
       const { kind } = outcome;
+      atStake.underWay = 0;
       if (kind === 'ok') done();
       if (kind === 'unknown' || (kind === 'refused' && leavesOpen.has(outcome.error.reason)))
-        this.isUnsure = true;
+        atStake.unsure = Math.max(atStake.unsure, voters, 1);
     });
-  }
-
-  private call(request: Request, done: (outcome: Outcome) => void): void {
-    if (this.connection.home.find() !== undefined) this.connection.call(request, done);
   }
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { readMutants, repository } from './mutants.js';
+import { type Mutant, readMutants, repository } from './mutants.js';
 
 /** How a search for one mutant ended. */
 export interface Search {
@@ -14,8 +14,10 @@ export interface Search {
 const program = join(repository, 'test/dist/simulator/main.js');
 
 /** Looks for a mutant in a process of its own, seed by seed, for `within` CPU seconds at most. */
-export function search(name: string, seeds: string, within: number): Search {
+export function search({ name, world }: Mutant, seeds: string, within: number): Search {
   const args = [program, '--members=3', `--seeds=${seeds}`, `--mutant=${name}`, `--within=${within}`];
+  if (world !== undefined)
+    args.push(`--scenario=${join(repository, 'test/simulator/scenarios', world)}.json`);
   const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' });
   const found = /^found in seed \d+, number (\d+), by (\w+), after ([\d.]+) CPU seconds$/m.exec(stdout);
   if (found === null) return { name, found: undefined };
@@ -27,12 +29,13 @@ export function searchAll(seeds: string, within: number, print: (line: string) =
   let missed = 0;
   print('| mutant | seeds | CPU s | first property |');
   print('|---|---|---|---|');
-  for (const { name } of readMutants()) {
-    const { found } = search(name, seeds, within);
+  for (const mutant of readMutants()) {
+    const { name, world } = mutant;
+    const { found } = search(mutant, seeds, within);
     if (found === undefined) missed++;
     const row =
       found === undefined ? 'not found | | ' : `${found.seeds} | ${found.cpuSeconds} | ${found.property}`;
-    print(`| ${name} | ${row} |`);
+    print(`| ${name}${world === undefined ? '' : ' (directed)'} | ${row} |`);
   }
   return missed;
 }

@@ -6,6 +6,8 @@ import { applyPatch, parsePatch, type Patch } from './patch.js';
 /** A mistake that can be put into a copy of the engine. */
 export interface Mutant extends Patch {
   readonly name: string;
+  /** The scenario in whose world it is looked for, when drawn worlds hardly ever come where it shows. */
+  readonly world: string | undefined;
 }
 
 /** The root of the repository, from the sources as from what is built. */
@@ -20,7 +22,8 @@ export function readMutants(): Mutant[] {
   const names = readdirSync(folder).filter((name) => name.endsWith('.patch'));
   return names.sort().map((file) => {
     const patch = parsePatch(readFileSync(join(folder, file), 'utf8'));
-    return { ...patch, name: file.slice(0, -'.patch'.length) };
+    const world = /^World: (\S+)$/m.exec(patch.story)?.[1];
+    return { ...patch, name: file.slice(0, -'.patch'.length), world };
   });
 }
 

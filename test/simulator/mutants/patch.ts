@@ -36,7 +36,7 @@ export function parsePatch(text: string): Patch {
       hunk?.after.push(line.slice(1));
     }
   }
-  return { story: story.join(' ').trim(), files };
+  return { story: story.join('\n').trim(), files };
 }
 
 /** @throws Error when a hunk's lines are not in the source, or more than once: the patch must be made anew. */

@@ -17,6 +17,10 @@ export interface NetworkCounts extends Record<TroubleKind, number> {
   promotions: number;
   removals: number;
   leaderMoves: number;
+  /** Several changes at once. */
+  jointChanges: number;
+  /** Members cut off, or leaders lost, right after a joint configuration began. */
+  jointStrikes: number;
   wipes: number;
 }
 
@@ -35,6 +39,8 @@ export function noNetworkFaults(): NetworkCounts {
     promotions: 0,
     removals: 0,
     leaderMoves: 0,
+    jointChanges: 0,
+    jointStrikes: 0,
     wipes: 0,
     pauses: 0,
     isolations: 0,

@@ -31,6 +31,7 @@ export class Trouble {
   private readonly mendings = new Set<() => void>();
   private isOver = false;
   private count = 0;
+  private ambushes = 0;
 
   constructor(private readonly parts: TroubleParts) {}
 
@@ -53,6 +54,27 @@ export class Trouble {
     this.mendings.clear();
   }
 
+  /**
+   * A joint configuration begins: in two of three something happens to its leader, or between those that go with its end and all
+   * others, before it is left.
+   */
+  ambush(leaving: readonly number[]): void {
+    const { fate, schedule, counts } = this.parts;
+    const draw = fate.draw('ambush', 0, ++this.ambushes);
+    if (this.isOver || draw.chance(0.33)) return;
+    counts.jointStrikes++;
+    schedule.after(draw.pick([0, 0, 1, 20]), 'an ambush', () => {
+      const leader = this.parts.leader();
+      if (this.isOver || leader === 0) return;
+      const away = leaving.length > 0 && draw.chance(0.5) ? leaving : [leader];
+      const kind = draw.pick(['cut', 'cut', 'kill', 'power'] as const);
+      if (kind !== 'cut') return this.parts.members[leader - 1].crash(kind);
+      const all = this.parts.members.map(({ number }) => number);
+      const others = all.filter((number) => !away.includes(number));
+      this.mendLater(this.separate(away, others), 500 + draw.below(4_000), 'the ambush is over');
+    });
+  }
+
   private make(number: number): void {
     const { fate, profile, counts, schedule } = this.parts;
     const draw = fate.draw('trouble', 0, number);
@@ -62,12 +84,15 @@ export class Trouble {
     schedule.note(`trouble ${number}: ${kind} at ${member}`);
     const mend = this.begin(kind, member, draw);
     if (mend === undefined) return;
+    this.mendLater(mend, draw.below(2_000 * profile.troubleMs) / 1000, `trouble ${number} is over`);
+  }
+
+  private mendLater(mend: () => void, ms: number, label: string): void {
     const over = (): void => {
-      if (!this.mendings.delete(over)) return;
-      mend();
+      if (this.mendings.delete(over)) mend();
     };
     this.mendings.add(over);
-    schedule.after(draw.below(2_000 * profile.troubleMs) / 1000, `trouble ${number} is over`, over);
+    this.parts.schedule.after(ms, label, over);
   }
 
   private member(draw: Draw): number {
@@ -130,7 +155,7 @@ export class Trouble {
   /** Whatever that majority did not have on disk is with those alone that cannot be reached. */
   private loseMajority(draw: Draw): void {
     if (this.isOver) return;
-    const { members, schedule } = this.parts;
+    const { members } = this.parts;
     const leader = this.parts.leader();
     const all = members.filter(({ isUp }) => isUp).map(({ number }) => number);
     const others = all.filter((number) => number !== leader);
@@ -140,11 +165,7 @@ export class Trouble {
     const lost = [...others, ...all.filter((number) => number === leader)];
     const mend = this.separate(away, lost);
     for (const number of lost) members[number - 1].crash('power');
-    const over = (): void => {
-      if (this.mendings.delete(over)) mend();
-    };
-    this.mendings.add(over);
-    schedule.after(4_000 + draw.below(4_000), 'the others are reached again', over);
+    this.mendLater(mend, 4_000 + draw.below(4_000), 'the others are reached again');
   }
 
   private separate(left: readonly number[], right: readonly number[]): () => void {

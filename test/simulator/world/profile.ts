@@ -40,6 +40,8 @@ export interface Profile {
   readonly network: NetworkProfile;
   /** Mean time between two things that somebody does to the cluster's members; 0 for never. */
   readonly administratorEveryMs: number;
+  /** The share of that which is several changes at once. */
+  readonly jointShare: number;
   readonly workers: WorkerProfile;
 }
 
@@ -152,6 +154,7 @@ export function drawProfile(fate: Fate): Profile {
     retainedEntries: 5_000,
     network: quietNetwork,
     administratorEveryMs: 0,
+    jointShare: 0,
     workers: noWorkers,
   };
 }
@@ -174,6 +177,7 @@ export function drawClusterProfile(fate: Fate, members: number): Profile {
     retainedEntries: draw.pick([0, 3, 30, 5_000]),
     network: drawNetwork(fate),
     administratorEveryMs: fate.draw('profile of the administrator').pick([0, 0, 400, 1_500, 4_000]),
+    jointShare: fate.draw('profile of joint changes').pick([0, 0, 0.4]),
     workers: drawWorkers(fate),
   };
 }

@@ -50,7 +50,7 @@ export class Schedule {
   async run(untilMs: number, isDone: () => boolean): Promise<boolean> {
     // What was called since the last event comes before the next one; also when the caller is itself in a tick, behind
     // which Node takes the other ticks first.
-    await undefined;
+    await Promise.resolve();
     await microtasksDone();
     for (let events = 1; ; events++) {
       if (events % eventsPerLoopTurn === 0) await eventLoopTurns();
