@@ -1,5 +1,6 @@
 import { foundLine, lineOf, reportOf } from './report.js';
 import { readArguments, usage, type Arguments } from './runner/arguments.js';
+import { Coverage } from './runner/coverage.js';
 import { type SeedOutcome } from './runner/seed-job.js';
 import { runHere, runInProcesses } from './runner/seed-source.js';
 import { Summary } from './runner/summary.js';
@@ -57,11 +58,13 @@ async function runSeeds(options: Arguments, args: readonly string[]): Promise<nu
     }
     return process.cpuUsage().user / 1e6 < options.within;
   };
-  if (options.jobs === 1) await runHere(options, take, print);
+  const coverage = options.covers ? new Coverage() : undefined;
+  if (options.jobs === 1 && coverage === undefined) await runHere(options, take, print);
   else await runInProcesses(options, args, take);
   if (options.last > options.first) {
     const { members, profileName } = options;
     for (const line of summary.lines(`members: ${members}, profile: ${profileName}`)) print(line);
   }
+  for (const line of coverage?.lines() ?? []) print(line);
   return isSound && summary.failures === 0 ? 0 : 1;
 }

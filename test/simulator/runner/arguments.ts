@@ -22,6 +22,8 @@ export const usage = `Runs the member of a seed through simulated faults and che
   npm run sim -- --scenario=<file>     runs a scenario; --seeds=1..50 beside it runs its world with other seeds
   npm run sim -- --seeds=1..150 --mutant=all   looks for each of them, and prints a table
   npm run sim -- --within=90 …         ends after so many CPU seconds
+  npm run sim -- --seeds=1..200 --members=3 --jobs=2 --quiet --coverage
+                                       at the end, every line of the engine that none of the seeds has run
 `;
 
 /** What to run. */
@@ -46,6 +48,8 @@ export interface Arguments {
   readonly goesOn: boolean;
   /** CPU seconds, without those of other jobs. */
   readonly within: number;
+  /** Tells at the end what was not run. */
+  readonly covers: boolean;
   /** Another process hands out the seeds. */
   readonly isWorker: boolean;
 }
@@ -65,6 +69,7 @@ const options = {
   quiet: { type: 'boolean', default: false },
   'keep-going': { type: 'boolean', default: false },
   within: { type: 'string', default: '1000000' },
+  coverage: { type: 'boolean', default: false },
   worker: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 } as const;
@@ -104,6 +109,7 @@ export function readArguments(args: readonly string[]): Arguments | undefined {
     isQuiet: values.quiet,
     goesOn: values['keep-going'] || planted !== undefined,
     within: readCount('within', values.within, 1_000_000),
+    covers: values.coverage,
     isWorker: values.worker,
   };
 }

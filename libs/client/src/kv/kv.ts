@@ -3,7 +3,7 @@ import { type CallOptions, type KvStore } from '../kv-store.js';
 import { deleteRequest, putRequest, rangeRequest } from './encode.js';
 import { type Entry, type Revision, toEntry, toEntryOrNull } from './entry.js';
 import { type DeleteOptions, type PutOptions, type RangeOptions, type ReadOptions } from './operations.js';
-import { PagedRange, type PageOptions } from './paged-range.js';
+import { pagedRange, type PageOptions } from './paged-range.js';
 import { TxnBuilder } from './txn.js';
 
 export interface RangeResult {
@@ -67,7 +67,7 @@ export class Kv {
    *   last page, and any other ConclaveError.
    */
   pages(key: Key, options: PageOptions = {}): AsyncIterable<readonly Entry[]> {
-    const range = new PagedRange(this.store, this.names, key, options);
+    const range = pagedRange(this.store, this.names, key, options);
     return mapped(range.pages(), (kvs) => kvs.map((kv) => toEntry(kv, this.names)));
   }
 
@@ -78,8 +78,8 @@ export class Kv {
    * @throws as {@link pages}
    */
   stream(key: Key, options: PageOptions = {}): AsyncIterable<Entry> {
-    const range = new PagedRange(this.store, this.names, key, options);
-    return mapped(range.entries(), (kv) => toEntry(kv, this.names));
+    const range = pagedRange(this.store, this.names, key, options);
+    return flattened(range.pieces(), (kv) => toEntry(kv, this.names));
   }
 
   async put(key: Key, value: Value, options: PutOptions & CallOptions = {}): Promise<PutResult> {
@@ -121,4 +121,11 @@ export class Kv {
 /** Every loop over the result reads the same source: it can be read once. */
 async function* mapped<S, T>(source: AsyncIterable<S>, change: (item: S) => T): AsyncGenerator<T, void> {
   for await (const item of source) yield change(item);
+}
+
+async function* flattened<S, T>(
+  source: AsyncIterable<readonly S[]>,
+  change: (item: S) => T,
+): AsyncGenerator<T, void> {
+  for await (const items of source) for (const item of items) yield change(item);
 }
