@@ -3,7 +3,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { TestCluster } from './testing/test-cluster.js';
 import type { Call, TestMember, TestStream } from './testing/test-member.js';
 
-const { WatchRequest, WatchResponse } = etcdserverpb;
+const { WatchRequest, WatchResponse, MemberAddRequest, MemberAddResponse } = etcdserverpb;
+const { MemberRemoveRequest, MemberRemoveResponse } = etcdserverpb;
 
 /** More entries than a member keeps for others that lag. */
 const manyEntries = 6_500;
@@ -84,6 +85,36 @@ describe('a member that lags behind the log', () => {
     cluster.network.rejoin(lagging.id);
     await cluster.until(() => attempts >= 2);
     expect(await cluster.read(lagging, 'k99')).toBe(`6499@65`);
+  });
+
+  it('is told who the members were at the state, though they change twice while it is copied', async () => {
+    cluster.network.isolate(lagging.id);
+    await putMany();
+    const { leader } = cluster;
+    const copies = leader.holdCopies();
+    const sent: { index: number; learners: readonly bigint[] }[] = [];
+    const { transport } = leader;
+    const send = transport!.sendState.bind(transport);
+    transport!.sendState = (to, term, state) => {
+      sent.push({ index: state.index, learners: state.confState.learners });
+      return send(to, term, state);
+    };
+    cluster.network.rejoin(lagging.id);
+    await cluster.until(() => copies.isCopied);
+    // Changes are refused until it counts as connected.
+    await cluster.run(6_000);
+    const request = MemberAddRequest.fromPartial({ peerURLs: ['http://10.0.0.9:2380'], isLearner: true });
+    const added = leader.call('Cluster/MemberAdd', MemberAddRequest, request, MemberAddResponse);
+    const { answer, error } = await cluster.answered(added);
+    expect(error).toBeUndefined();
+    await leader.flush();
+    const { ID } = answer!.member!;
+    const removed = leader.call('Cluster/MemberRemove', MemberRemoveRequest, { ID }, MemberRemoveResponse);
+    expect((await cluster.answered(removed)).error).toBeUndefined();
+    copies.release();
+    await cluster.until(() => lagging.engine!.state.leader() === leader.id && sent.length > 0);
+    expect(await cluster.read(lagging, 'k99')).toBe(`6499@65`);
+    expect(sent.map(({ learners }) => learners)).toEqual([[]]);
   });
 
   it('keeps entries for short absences: nothing is sent but entries', async () => {

@@ -1,10 +1,12 @@
 import type { Backend } from '../backend/backend.js';
 import { BackendError } from '../backend/backend-error.js';
+import { AssertionError } from '../platform/assert.js';
 import type { Clock, Timer } from '../platform/clock.js';
 import type { Disk } from '../platform/disk.js';
 import type { Logger } from '../platform/logger.js';
 import type { ConfState, MemberId } from '../raft/message.js';
 import type { RawNode } from '../raft/raw-node.js';
+import { ConfigurationHistory } from './configuration-history.js';
 import type { LogCut } from './log-cut.js';
 import type { PeerTransport } from './peer-transport.js';
 import { isLackOfSpace, isStorageFailure } from './storage-failure.js';
@@ -43,21 +45,18 @@ export class StateTransfer {
   private receiver: MemberId | undefined;
   private isStopped = false;
   private holding: Timer | undefined;
-  /** Configurations by the index from which they are in force, ascending; from before the oldest state that can be copied. */
-  private readonly configurations: { readonly index: number; readonly confState: ConfState }[];
+  private readonly configurations: ConfigurationHistory;
 
   constructor(private readonly parts: StateTransferParts) {
     const { raft, backend } = parts;
-    this.configurations = [{ index: backend.applied.index, confState: raft.status().confState }];
+    this.configurations = new ConfigurationHistory(backend.applied.index, raft.status().confState);
   }
 
   /** A configuration came into force with the entry at `index`. */
   configured(index: number, confState: ConfState): void {
-    this.configurations.push({ index, confState });
-    const { flushed } = this.parts.backend;
-    while (this.configurations.length > 1 && this.configurations[1].index <= flushed.index) {
-      this.configurations.shift();
-    }
+    this.configurations.add(index, confState);
+    // A copy that is on its way is of what was flushed when it began.
+    if (this.receiver === undefined) this.configurations.forgetBefore(this.parts.backend.flushed.index);
   }
 
   /** Removes what a crash left in the spool. */
@@ -111,11 +110,12 @@ export class StateTransfer {
       const { mark, bytes } = await backend.copyTo(path);
       isWritten = true;
       const { term } = raft.status();
-      await transport.sendState(to, term, { ...mark, confState: this.confStateAt(mark.index), path });
+      await transport.sendState(to, term, { ...mark, confState: this.configurations.at(mark.index), path });
       const tookMs = Math.round(clock.now() - began);
       logger.info('sent the state to a member', { to: to.toString(16), index: mark.index, bytes, tookMs });
       if (!this.isStopped) raft.snapshotSent(to, mark);
     } catch (error) {
+      if (error instanceof AssertionError) this.parts.fail(error);
       const reason = error instanceof Error ? error.message : String(error);
       logger.warn('the state could not be sent to a member; it is tried again', {
         to: to.toString(16),
@@ -159,11 +159,5 @@ export class StateTransfer {
   private hold(index: number): void {
     this.holding?.cancel();
     this.parts.logCut.holdAfter(index);
-  }
-
-  private confStateAt(index: number): ConfState {
-    let at = this.configurations.length - 1;
-    while (at > 0 && this.configurations[at].index > index) at--;
-    return this.configurations[at].confState;
   }
 }

@@ -83,6 +83,28 @@ export class TestMember {
     this.store!.delete('head', key);
   }
 
+  /**
+   * Copies of the store that are made from now on are handed over when `release` is called.
+   */
+  holdCopies(): { readonly isCopied: boolean; readonly release: () => void } {
+    const store = this.store!;
+    const hold = { isCopied: false, release: () => {} };
+    const released = new Promise<void>((resolve) => (hold.release = resolve));
+    const copyTo = store.copyTo.bind(store);
+    store.copyTo = async (path) => {
+      const copied = await copyTo(path);
+      hold.isCopied = true;
+      await released;
+      return copied;
+    };
+    return hold;
+  }
+
+  /** Makes what is applied durable. */
+  flush(): Promise<void> {
+    return this.store!.flush();
+  }
+
   /** From now on the disk has room for so many bytes more, until the process ends. */
   leaveRoom(bytes: number): void {
     this.disk!.capacityBytes = this.disk!.model.usedBytes + bytes;
