@@ -326,9 +326,9 @@ export class Member {
     return backend;
   }
 
-  /** S3: after a failure of its storage a member stops at once; it never goes on. */
+  /** S3: after a failure of its storage a member stops at once; it never goes on. What is under way on a slow disk it waits for. */
   private mustStop(process: Process): void {
-    this.parts.schedule.after(2_000, 'the process must have stopped', () => {
+    this.parts.schedule.after(2_000 + 4 * this.faults.slowestMs, 'the process must have stopped', () => {
       if (process !== this.process) return;
       if (process.gate.isStopped) return this.mustStop(process);
       this.parts.schedule.fail(new Violation('S3', 'the member goes on although its storage failed'));

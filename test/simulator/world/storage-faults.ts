@@ -56,6 +56,12 @@ export class StorageFaults {
     return usual + this.fate.below(this.profile.slowEffectMs, 'slowness', process, effect);
   }
 
+  /** What an effect may take longer than usual, in ms. */
+  get slowestMs(): number {
+    const { slowEffectChance, slowEffectMs } = this.profile;
+    return this.grayMs + (slowEffectChance > 0 ? slowEffectMs : 0);
+  }
+
   faultOf({ operation, length, number: effect }: DiskEffect, process: number): DiskFault | undefined {
     if (this.isCalm) return undefined;
     const { profile, fate } = this;
