@@ -24,6 +24,7 @@ export function engineOptions(profile: Profile, own: Identity, founders: readonl
     },
     autoCompaction: { mode: 'periodic', retention: profile.autoCompactionMs },
     compactionRowsPerSlice: profile.compactionRowsPerSlice,
+    leaseCheckpointIntervalSeconds: profile.leaseCheckpointSeconds,
     watchProgressIntervalMs: profile.watchProgressIntervalMs,
     walSegmentBytes: profile.segmentBytes,
     walBatchBytes: profile.batchBytes,

@@ -17,6 +17,8 @@ export interface Profile {
   readonly mix: Readonly<Record<OperationKind, number>>;
   readonly valueBytesMax: number;
   readonly leaseTtlSecondsMax: number;
+  /** How often the leader stores what leases have left. */
+  readonly leaseCheckpointSeconds: number;
   readonly segmentBytes: number;
   readonly batchBytes: number;
   readonly generationRowsMax: number;
@@ -137,6 +139,7 @@ export function drawProfile(fate: Fate): Profile {
     },
     valueBytesMax: draw.pick([8, 40, 700, 1_800]),
     leaseTtlSecondsMax: draw.between(1, 4),
+    leaseCheckpointSeconds: 300,
     segmentBytes: draw.pick([4_096, 6_000, 16_384, 65_536]),
     batchBytes: draw.pick([4_096, 16_384, 65_536]),
     generationRowsMax: draw.pick([1, 5, 20, 100, 50_000]),
@@ -164,8 +167,12 @@ export function drawClusterProfile(fate: Fate, members: number): Profile {
   const alone = drawProfile(fate);
   const draw = fate.draw('profile of a cluster');
   const crashes = draw.pick([0, 0, 1, 2]);
+  const leases = fate.draw('profile of lease checkpoints');
+  const isCheckpointed = leases.chance(0.35);
   return {
     ...alone,
+    leaseTtlSecondsMax: isCheckpointed ? leases.between(2, 8) : alone.leaseTtlSecondsMax,
+    leaseCheckpointSeconds: isCheckpointed ? 1 : alone.leaseCheckpointSeconds,
     operations: draw.pick([150, 300, 300, 600]),
     kvClients: draw.between(2, 7),
     thinkMs: draw.pick([5, 20, 60, 150]),

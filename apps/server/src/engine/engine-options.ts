@@ -36,6 +36,8 @@ export interface EngineOptions {
   /** Learners become voters by themselves once they are in sync; by default somebody has to promote them. */
   readonly promotesLearners?: boolean | undefined;
   readonly watchProgressIntervalMs: number;
+  /** How often the leader stores what long leases have left; 300 s when not given. Leases with shorter TTLs start anew with every leader. */
+  readonly leaseCheckpointIntervalSeconds?: number | undefined;
   /** Size that log segments are filled to ahead. */
   readonly walSegmentBytes: number;
   /** Size of each of the two batches of the log; 4 MiB when not given. At least 4 KiB. */

@@ -33,7 +33,8 @@ export function assemble(
   const { clock, random, logger } = platform;
   const { backend, identity } = storage;
   const store = MvccStore.open(backend);
-  const lessor = Lessor.recover(backend);
+  const { leaseCheckpointIntervalSeconds: checkpointIntervalSeconds } = options;
+  const lessor = Lessor.recover(backend, { checkpointIntervalSeconds });
   const machine = new StateMachine({ backend, store, lessor });
   const replica = createReplica(options, platform, transport, storage, machine);
   const { memberId } = identity;

@@ -26,7 +26,7 @@ export interface LessorOptions {
   /** After a change of leader, at most so many leases expire within any second. Default 750. */
   readonly expiriesPerSecondMax?: number;
   /** The leader proposes a checkpoint of a lease so often. Default 300. Leases with shorter TTLs have none. */
-  readonly checkpointIntervalSeconds?: number;
+  readonly checkpointIntervalSeconds?: number | undefined;
 }
 
 /** A lease as everybody sees it. */
@@ -95,7 +95,7 @@ export class Lessor {
   private readonly totals = { granted: 0, revoked: 0, renewed: 0, expired: 0 };
   private readonly revokeRetryMs: number;
   private readonly expiriesPerSecondMax: number;
-  private readonly checkpointIntervalMs: number;
+  readonly checkpointIntervalMs: number;
 
   private constructor(
     private readonly backend: Backend,

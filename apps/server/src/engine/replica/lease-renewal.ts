@@ -11,7 +11,7 @@ export type RenewalDone = (error: ProtocolError | undefined, ttlSeconds: number)
 
 /** Checkpoints that one command holds at most. */
 const checkpointsPerCommand = 1_000;
-/** How often it is looked which leases are due for a checkpoint; they are due every five minutes. */
+/** How often it is looked which leases are due for a checkpoint, unless they are due more often. */
 const lookEveryMs = 5_000;
 
 export interface RenewalParts {
@@ -51,7 +51,7 @@ export class LeaseRenewal {
     const { clock, lessor, replica, machine } = this.parts;
     const now = clock.now();
     if (now < this.nextLookMs) return;
-    this.nextLookMs = now + lookEveryMs;
+    this.nextLookMs = now + Math.min(lookEveryMs, lessor.checkpointIntervalMs);
     const due = lessor
       .dueCheckpoints(now, checkpointsPerCommand)
       .filter(
