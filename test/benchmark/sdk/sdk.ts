@@ -5,7 +5,7 @@ import { median } from '../rounds.js';
 import { type Target, type TargetName } from '../target.js';
 import { inClientProcess } from './client-process.js';
 import { type LibraryName } from './kv-library.js';
-import { type Task } from './task.js';
+import { type Figures, type Task } from './task.js';
 
 /** One figure of three pairs of library and server. */
 export interface SdkRow {
@@ -85,31 +85,35 @@ async function row(
   };
 }
 
+/** Medians over client processes of their own: all of it is their first value. */
 async function states(targets: Targets): Promise<Limit[]> {
   const address = targets.conclave.address;
   await filled(address, 'benchmark/ten-thousand/', 10_000);
   await filled(address, 'benchmark/one-hundred/', 100);
-  const task = { kind: 'state' as const };
-  const many = await inClientProcess({
-    library: 'conclave',
-    address,
-    task: { ...task, prefix: 'benchmark/ten-thousand/', keys: 10_000 },
-  });
-  const few = await inClientProcess({
-    library: 'conclave',
-    address,
-    task: { ...task, prefix: 'benchmark/one-hundred/', keys: 100 },
-  });
-  const perChange = `${many.microsecondsPerChange.toFixed(0)} µs of CPU per change, ${few.microsecondsPerChange.toFixed(0)} with 100 keys`;
+  const many = await stateFigures(address, 'benchmark/ten-thousand/', 10_000);
+  const few = await stateFigures(address, 'benchmark/one-hundred/', 100);
+  const [all, change, changeOfFew] = [many.firstMs, many.microsecondsPerChange, few.microsecondsPerChange];
   return [
     {
-      name: 'state of 10,000 keys, first value',
+      name: 'state of 10,000 keys, first value after connecting',
       unit: 'ms',
-      value: many.firstMs,
+      value: many.sinceConnectedMs,
       atMost: 100,
-      note: perChange,
+      note:
+        `${all.toFixed(0)} ms after making the client, with its first connection; ` +
+        `${change.toFixed(0)} µs of CPU per change, ${changeOfFew.toFixed(0)} with 100 keys`,
     },
   ];
+}
+
+async function stateFigures(address: string, prefix: string, keys: number): Promise<Figures> {
+  const all: Figures[] = [];
+  for (let process = 0; process < 5; process++) {
+    const task = { kind: 'state', prefix, keys } as const;
+    all.push(await inClientProcess({ library: 'conclave', address, task }));
+  }
+  const names = Object.keys(all[0]);
+  return Object.fromEntries(names.map((name) => [name, median(all.map((figures) => figures[name]))]));
 }
 
 async function filled(address: string, prefix: string, keys: number): Promise<void> {
