@@ -8,6 +8,7 @@ import {
   type MemberId,
   type Message,
   NO_MEMBER,
+  type ReadIndexRequest,
 } from './message.js';
 import { type Raft } from './raft.js';
 import { ReadOnly, type ReadOrigin } from './read-only.js';
@@ -91,7 +92,7 @@ export class Leader implements Role {
         this.#heard(message);
         break;
       case 'read-index':
-        this.#reads.add({ kind: 'forwarded', member: message.from, request: message.request });
+        this.#asked(message);
         break;
       default:
         break;
@@ -271,6 +272,17 @@ export class Leader implements Role {
     this.#answerReads();
   }
 
+  /**
+   * Who asks in this term had not voted in a later one when the reads had arrived that it asks for: it confirms the leader
+   * for them, as the answer to a heartbeat would. Where the two are a quorum no round is needed.
+   */
+  #asked({ from: member, request }: ReadIndexRequest): void {
+    const { commit } = this.#raft.log;
+    if (!this.#reads.isOpen(commit) || !this.#tracker.isQuorumWith(member))
+      return this.#reads.add({ kind: 'forwarded', member, request });
+    this.#tellIndex(member, request, 0, commit);
+  }
+
   #sendHeartbeats(): void {
     const { id: from, term, log, outbox } = this.#raft;
     const readSequence = this.#reads.isWaiting ? this.#reads.sequence : 0;
@@ -288,22 +300,18 @@ export class Leader implements Role {
   }
 
   #answerReads(): void {
-    const { id: from, term, outbox, reads } = this.#raft;
+    const { reads } = this.#raft;
     for (const { sequence, index, origins } of this.#reads.confirm(this.#tracker.quorumRead())) {
       for (const origin of origins) {
         if (origin.kind === 'local') reads.push({ kind: 'index', request: origin.request, index });
-        else
-          outbox.send({
-            kind: 'read-index-reply',
-            from,
-            to: origin.member,
-            term,
-            request: origin.request,
-            sequence,
-            index,
-          });
+        else this.#tellIndex(origin.member, origin.request, sequence, index);
       }
     }
+  }
+
+  #tellIndex(to: MemberId, request: number, sequence: number, index: number): void {
+    const { id: from, term, outbox } = this.#raft;
+    outbox.send({ kind: 'read-index-reply', from, to, term, request, sequence, index });
   }
 
   #refuseRead(origin: ReadOrigin): void {

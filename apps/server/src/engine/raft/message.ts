@@ -129,7 +129,8 @@ export interface ReadIndexRequest extends Envelope {
 
 /**
  * A quorum confirmed the leader in round (`term`, `sequence`), which began after the request had arrived; `index` was
- * the commit index then. The leader alone makes these tokens and never uses one twice.
+ * the commit index then. The leader alone makes these tokens and never uses one twice. Sequence 0: no round was needed,
+ * because the leader and who asked are a quorum.
  */
 export interface ReadIndexReply extends Envelope {
   readonly kind: 'read-index-reply';

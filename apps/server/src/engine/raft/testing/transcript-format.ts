@@ -112,7 +112,7 @@ function formatBody(message: Message): string {
     case 'read-index-refusal':
       return ` request ${message.request}`;
     case 'read-index-reply':
-      return ` request ${message.request} index ${message.index} round ${message.sequence}`;
+      return ` request ${message.request} index ${message.index}${formatRound(message.sequence)}`;
     case 'stale-term':
     case 'timeout-now':
       return '';

@@ -58,6 +58,13 @@ export class Tracker {
     return quorumIndex(this.#configuration.electorate, this.#readOf);
   }
 
+  /** Whether the leader and this member are a quorum, so that nobody else can have elected another leader. */
+  isQuorumWith(member: MemberId): boolean {
+    const voteOf = (voter: MemberId): true | undefined =>
+      voter === member || voter === this.#config.id ? true : undefined;
+    return quorumVote(this.#configuration.electorate, voteOf) === 'won';
+  }
+
   /** Whether a quorum was heard from since the last call; the count begins anew. */
   takeQuorumActive(): boolean {
     const result = quorumVote(this.#configuration.electorate, this.#activeOf);
