@@ -53,6 +53,8 @@ export class LeaseCheck implements LeaseWatcher {
     const times = this.times.get(id);
     if (times === undefined) return;
     times.acknowledgedSend = Math.max(times.acknowledgedSend, sentAt);
+    // A member that was cut off may have passed it on long after it had arrived there.
+    times.latestStart = this.schedule.now;
     if (times.expiredAt !== undefined) this.checkEarly(id, times, times.expiredAt);
   }
 
