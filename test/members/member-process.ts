@@ -213,14 +213,20 @@ export class MemberProcess {
 
 /** Below those that systems give to outgoing connections, one of which could take a port before its member listens. */
 const firstPort = 12_000;
-const portCount = 20_000;
+const portsOfWorker = 2_500;
+/** Each of the processes that run specs at the same time has ports of its own: one that was free may be another's until its member listens. */
+const worker = Number(process.env['VITEST_POOL_ID'] ?? 0) % 8;
+const given = new Set<number>();
 
-/** Ports that were free a moment ago, all different. */
+/** Ports that were free a moment ago, all different, and none that was given before. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers: Server[] = [];
   while (servers.length < count) {
-    const server = await listening(firstPort + Math.floor(Math.random() * portCount));
-    if (server !== undefined) servers.push(server);
+    const port = firstPort + portsOfWorker * worker + Math.floor(Math.random() * portsOfWorker);
+    const server = given.has(port) ? undefined : await listening(port);
+    if (server === undefined) continue;
+    given.add(port);
+    servers.push(server);
   }
   const ports = servers.map((server) => (server.address() as { port: number }).port);
   await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));

@@ -21,6 +21,8 @@ async function pass(seed: number, members: number): Promise<RunResult> {
 
 describe('clusters in the simulator', () => {
   const results: RunResult[] = [];
+  /** Of worlds with joint changes. */
+  const changing: RunResult[] = [];
 
   it.each(worlds)(
     'finds nothing in $seeds worlds of $members members',
@@ -30,9 +32,23 @@ describe('clusters in the simulator', () => {
     isFull ? 3_600_000 : 180_000,
   );
 
+  it(
+    'finds nothing where several members change at once, again and again',
+    async () => {
+      const file = new URL('scenarios/joint-changes.json', import.meta.url);
+      const options = optionsOf(parseScenario(readFileSync(file, 'utf8')));
+      for (let seed = firstSeed; seed < firstSeed + (isFull ? 300 : 5); seed++) {
+        const result = await runSeed(seed, options);
+        if (result.violation !== undefined) expect.fail(reportOf(result));
+        changing.push(result);
+      }
+    },
+    isFull ? 1_800_000 : 120_000,
+  );
+
   it('has had all kinds of faults there, and work that they could disturb', () => {
     const happened = new Set<string>();
-    for (const { network } of results) {
+    for (const { network } of [...results, ...changing]) {
       for (const [kind, count] of Object.entries(network)) if ((count as number) > 0) happened.add(kind);
     }
     const { length } = results;
