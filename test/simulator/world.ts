@@ -108,7 +108,7 @@ export class World {
     );
     this.witnesses = this.makeWitnesses(parts);
     this.operator = new Connection(parts, 30);
-    this.auditor = new Auditor(parts, 33);
+    this.auditor = new Auditor(parts, profile.auditEveryMs, 33);
     this.administrators = this.makeAdministrators(parts);
     this.workforce = profile.workers.workers > 0 ? this.makeWorkforce(parts) : undefined;
     this.tellEndpoints();

@@ -17,6 +17,7 @@ export { type ClientStream } from './grpc/client-stream.js';
 export { type UnaryResult } from './grpc/unary-client-call.js';
 export * from './grpc/server.js';
 export { type GrpcServerOptions } from './grpc/server-options.js';
+export { type HeaderCount } from './grpc/header-counts.js';
 export { type MethodStats, type ServerStats } from './grpc/server-stats.js';
 export {
   BodyTooLargeError,

@@ -18,7 +18,13 @@ const movements: readonly {
   {
     name: 'a put',
     act: (ask) => ask('kv/put', put),
-    moves: { etcd_mvcc_put_total: 1, etcd_mvcc_total_put_size_in_bytes: 2, etcd_mvcc_delete_total: 0 },
+    moves: {
+      etcd_mvcc_put_total: 1,
+      etcd_mvcc_total_put_size_in_bytes: 2,
+      etcd_mvcc_delete_total: 0,
+      'etcd_server_apply_duration_seconds_count{version="v3",op="Put",success="true"}': 1,
+      'etcd_server_range_duration_seconds_count{success="true"}': 0,
+    },
   },
   {
     name: 'a range, of one key and of more',
@@ -26,7 +32,12 @@ const movements: readonly {
       await ask('kv/range', { key });
       await ask('kv/range', { key, range_end: text('l'), serializable: true });
     },
-    moves: { etcd_mvcc_range_total: 2, etcd_mvcc_put_total: 0, etcd_mvcc_txn_total: 0 },
+    moves: {
+      etcd_mvcc_range_total: 2,
+      etcd_mvcc_put_total: 0,
+      etcd_mvcc_txn_total: 0,
+      'etcd_server_range_duration_seconds_count{success="true"}': 2,
+    },
   },
   {
     name: 'a delete',
@@ -61,6 +72,19 @@ const movements: readonly {
       etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds_count: 1,
       etcd_debugging_mvcc_db_compaction_total_duration_milliseconds_count: 1,
       etcd_disk_backend_commit_duration_seconds_count: 1,
+    },
+  },
+  {
+    name: 'leases',
+    async act(ask) {
+      await ask('lease/grant', { ID: '7', TTL: '60' });
+      await ask('lease/revoke', { ID: '7' });
+    },
+    moves: {
+      etcd_debugging_lease_ttl_total_count: 1,
+      etcd_debugging_lease_ttl_total_sum: 60,
+      'etcd_server_apply_duration_seconds_count{version="v3",op="LeaseGrant",success="true"}': 1,
+      'etcd_server_apply_duration_seconds_count{version="v3",op="LeaseRevoke",success="true"}': 1,
     },
   },
   {
@@ -125,8 +149,12 @@ describe('metrics', () => {
 });
 
 function valueOf(families: Families, series: string): number {
-  const family = families.get(series) ?? families.get(series.replace(/_count$/, ''));
-  const sample = family?.samples.find(({ name, labels }) => name === series && labels === '');
+  const [, name = series, wanted = ''] = /^(\w+)(\{.*\})$/.exec(series) ?? [];
+  const family = families.get(name) ?? families.get(name.replace(/_(count|sum)$/, ''));
+  if (family === undefined) throw new Error(`there is no ${name}`);
+  const sample = family.samples.find((one) => one.name === name && one.labels === wanted);
+  // A series with labels appears when it first happens.
+  if (sample === undefined && wanted !== '') return 0;
   if (sample === undefined) throw new Error(`there is no ${series}`);
   return sample.value;
 }

@@ -5,9 +5,6 @@ import { Violation } from '../world/violation.js';
 import { Connection, type ClientParts } from './connection.js';
 import { hashRequest } from './requests.js';
 
-/** Mean pause between two questions. */
-const everyMs = 1_000;
-
 /**
  * Asks members for the hash of their history at some revision, now and then. Whoever has the same revisions compacted away has the same
  * hash (K10): all members, at any time, however far the work of a compaction has come.
@@ -21,6 +18,8 @@ export class Auditor {
 
   constructor(
     private readonly parts: ClientParts,
+    /** Mean pause between two questions. */
+    private readonly everyMs: number,
     client: number,
   ) {
     this.connection = new Connection(parts, client);
@@ -30,7 +29,7 @@ export class Auditor {
     const { fate, schedule } = this.parts;
     const number = ++this.questions;
     schedule.after(
-      fate.below(2_000 * everyMs, 'pause of the auditor', 0, number) / 1000,
+      fate.below(2_000 * this.everyMs, 'pause of the auditor', 0, number) / 1000,
       'the auditor is awake',
       () => {
         if (this.isOver) return;

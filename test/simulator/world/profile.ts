@@ -26,6 +26,8 @@ export interface Profile {
   readonly compactionRowsPerSlice: number;
   /** Periodic compaction by the member itself, 0 for none; then clients do not compact. */
   readonly autoCompactionMs: number;
+  /** Mean pause between two questions for the hash of the history. */
+  readonly auditEveryMs: number;
   readonly watchProgressIntervalMs: number;
   /** How many responses a watch client holds before it asks the member to wait. */
   readonly watchBuffer: number;
@@ -146,6 +148,7 @@ export function drawProfile(fate: Fate): Profile {
     generationAgeMs: draw.pick([20, 200, 2_000]),
     compactionRowsPerSlice: draw.pick([1, 2, 10, 2_000]),
     autoCompactionMs,
+    auditEveryMs: 1_000,
     watchProgressIntervalMs: draw.pick([100, 1_000, 600_000]),
     watchBuffer: draw.pick([1, 2, 8, 1_000]),
     shufflesTies: draw.chance(0.5),

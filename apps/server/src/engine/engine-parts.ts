@@ -71,14 +71,27 @@ function createReplica(
   { backend, wal, identity, recovered }: Storage,
   machine: StateMachine,
 ): Replica {
-  const { clock, random, logger, disk } = platform;
+  const { clock, random, logger, meter, disk } = platform;
   const { memberId } = identity;
   const hasPeers = (): boolean => machine.cluster.members.length > 1;
   const raft = new RawNode(raftConfig(options, platform, memberId, hasPeers), recovered);
   const proposer = new Proposer(memberId, random.uint64());
   const spoolDirectory = spoolDirectoryOf(options);
   return new Replica(
-    { raft, wal, machine, backend, transport, clock, logger, proposer, disk, memberId, spoolDirectory },
+    {
+      raft,
+      wal,
+      machine,
+      backend,
+      transport,
+      clock,
+      logger,
+      meter,
+      proposer,
+      disk,
+      memberId,
+      spoolDirectory,
+    },
     {
       heartbeatMs: options.heartbeatMs,
       electionMs: options.electionMs,

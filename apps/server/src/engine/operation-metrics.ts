@@ -4,6 +4,9 @@ import type { RequestParts } from './requests/request-parts.js';
 /** As etcd's. */
 const commitBuckets = Array.from({ length: 14 }, (_, power) => 0.001 * 2 ** power);
 
+/** Seconds, as etcd's: 1 to 8,388,608. */
+const ttlBuckets = Array.from({ length: 24 }, (_, power) => 2 ** power);
+
 /** Shows how often things were done, under etcd's metric names; counted as plain numbers, read at scrape. */
 export function observeOperations(parts: RequestParts, meter: Meter): void {
   const { machine, store, hub, lessor, compactor, replica } = parts;
@@ -42,6 +45,9 @@ export function observeOperations(parts: RequestParts, meter: Meter): void {
   count('etcd_debugging_lease_revoked_total', 'Leases revoked.', () => lessor.counts.revoked);
   count('etcd_debugging_lease_renewed_total', 'Renewals of leases.', () => lessor.counts.renewed);
   observeFlushes(parts, meter);
+  const ttlHelp = 'Bucketed histogram of lease TTLs, in seconds.';
+  const ttls = meter.histogram('etcd_debugging_lease_ttl_total', ttlHelp, ttlBuckets);
+  lessor.onGranted = (ttlSeconds) => ttls.observe(ttlSeconds);
 }
 
 /** Beside whoever listens already: the replica cuts the log when something was flushed. */

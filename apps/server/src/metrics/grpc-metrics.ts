@@ -1,6 +1,9 @@
 import { GrpcStatus } from '@conclave/protocol';
-import { type MethodStats, type ServerStats } from '@conclave/grpc';
+import { type HeaderCount, type MethodStats, type ServerStats } from '@conclave/grpc';
 import { type MetricRegistry, type Sample } from './registry.js';
+
+/** The header in which clients since etcd 3.5 name the version of their API. */
+export const clientVersionHeader = 'client-api-version';
 
 /** Methods whose caller streams too; all other streaming methods stream answers only. */
 const bidirectional: ReadonlySet<string> = new Set([
@@ -52,6 +55,12 @@ export function registerGrpcMetrics(registry: MetricRegistry, stats: () => Serve
     'Total number of RPCs completed on the server, regardless of success or failure.',
     () => methodsOf(stats()).flatMap(handledSamples),
   );
+  registry.collected(
+    'counter',
+    'etcd_server_client_requests_total',
+    'The total number of client requests per client version.',
+    () => stats().callsByHeader.map(requestSample),
+  );
   registry.observedCounter(
     'etcd_network_client_grpc_received_bytes_total',
     'The total number of bytes received from grpc clients.',
@@ -63,6 +72,10 @@ export function registerGrpcMetrics(registry: MetricRegistry, stats: () => Serve
     () => stats().bytesSent,
   );
   registry.observed('conclave_grpc_connections', 'Open gRPC connections.', () => stats().connectionsOpen);
+}
+
+function requestSample({ kind, value, started }: HeaderCount): Sample {
+  return { labels: { type: kind, client_api_version: value ?? 'unknown' }, value: started };
 }
 
 /** One sample for OK, so that rates exist from the start, and one for every other code that occurred. */

@@ -1,8 +1,13 @@
 import { assert } from '../engine/platform/assert.js';
-import { type Counter, type Gauge, type Histogram, type Meter } from '../engine/platform/meter.js';
+import {
+  type Counter,
+  type Gauge,
+  type Histogram,
+  type Labels,
+  type Meter,
+} from '../engine/platform/meter.js';
 import { BucketHistogram, NumberCounter, NumberGauge } from './instruments.js';
 
-export type Labels = Readonly<Record<string, string>>;
 export type NumberKind = 'counter' | 'gauge';
 
 /** The value of one time series at the moment of a scrape. */

@@ -7,6 +7,7 @@ import {
 } from '@conclave/grpc';
 import { type Disk } from '../engine/platform/disk.js';
 import { type Logger } from '../engine/platform/logger.js';
+import { type Meter } from '../engine/platform/meter.js';
 import { type Random } from '../engine/platform/random.js';
 import { type MemberId } from '../engine/raft/message.js';
 import { type PeerMessage } from '../engine/replica/peer-message.js';
@@ -14,7 +15,7 @@ import { type PeerTransport, type StateFile } from '../engine/replica/peer-trans
 import { type Introduction } from './introduction.js';
 import { type WireMessage } from './message-kinds.js';
 import { defaultLimits, idText, type PeerContext, type PeerLimits } from './peer-context.js';
-import { type LabelledMeter, PeerMetrics } from './peer-metrics.js';
+import { PeerMetrics } from './peer-metrics.js';
 import { type ListMembers, type PeerHost, PeerService } from './peer-service.js';
 import { RefusalLog } from './refusal-log.js';
 import { RemotePeer } from './remote-peer.js';
@@ -27,7 +28,7 @@ export interface GrpcPeerTransportOptions {
   readonly disk: Disk;
   readonly random: Random;
   readonly logger: Logger;
-  readonly meter: LabelledMeter;
+  readonly meter: Meter;
   readonly clusterId: bigint;
   readonly memberId: MemberId;
   /** Where other members reach this one. */

@@ -1,17 +1,11 @@
-import { type Counter, type Gauge, type Histogram } from '../engine/platform/meter.js';
+import {
+  type Counter,
+  type Gauge,
+  type Histogram,
+  type Labels,
+  type Meter,
+} from '../engine/platform/meter.js';
 import { type MemberId } from '../engine/raft/message.js';
-
-/** What the transport needs of the registry: instruments with labels. */
-export interface LabelledMeter {
-  counter(name: string, help: string, labels?: Readonly<Record<string, string>>): Counter;
-  gauge(name: string, help: string, labels?: Readonly<Record<string, string>>): Gauge;
-  histogram(
-    name: string,
-    help: string,
-    buckets: readonly number[],
-    labels?: Readonly<Record<string, string>>,
-  ): Histogram;
-}
 
 /** The instruments of one other member. */
 export interface PeerInstruments {
@@ -27,16 +21,23 @@ export interface PeerInstruments {
 /** 0.1 ms to 3.2768 s, doubling, as etcd has them. */
 const roundTripBuckets = Array.from({ length: 16 }, (_, i) => 0.0001 * 2 ** i);
 
+/** 0.1 s to 51.2 s, and 1 ms to 8.192 s, doubling, as etcd has them. */
+const saveBuckets = Array.from({ length: 10 }, (_, i) => 0.1 * 2 ** i);
+const syncBuckets = Array.from({ length: 14 }, (_, i) => 0.001 * 2 ** i);
+
 /** Metrics of the network between members, under etcd's names. */
 export class PeerMetrics {
   readonly heartbeatSendFailures: Counter;
   readonly statesSent: Counter;
   readonly statesFailed: Counter;
   readonly statesReceived: Counter;
+  /** Seconds from the first byte of a state that is received until it is durable, and of the last step alone. */
+  readonly stateSave: Histogram;
+  readonly stateSync: Histogram;
   readonly #byPeer = new Map<MemberId, PeerInstruments>();
 
   constructor(
-    private readonly meter: LabelledMeter,
+    private readonly meter: Meter,
     private readonly self: MemberId,
   ) {
     this.heartbeatSendFailures = meter.counter(
@@ -51,6 +52,16 @@ export class PeerMetrics {
     this.statesReceived = meter.counter(
       'etcd_network_snapshot_receive_success',
       'States that arrived whole.',
+    );
+    this.stateSave = meter.histogram(
+      'etcd_snap_db_save_total_duration_seconds',
+      'The total latency distributions of v3 snapshot save.',
+      saveBuckets,
+    );
+    this.stateSync = meter.histogram(
+      'etcd_snap_db_fsync_duration_seconds',
+      'The latency distributions of fsyncing .snap.db file.',
+      syncBuckets,
     );
   }
 
@@ -68,7 +79,7 @@ export class PeerMetrics {
     const to = { To: peer };
     const from = { From: peer };
     const between = { Local: this.self.toString(16), Remote: peer };
-    const counter = (name: string, help: string, labels: Readonly<Record<string, string>>): Counter =>
+    const counter = (name: string, help: string, labels: Labels): Counter =>
       meter.counter(`etcd_network_${name}_total`, help, labels);
     return {
       sentBytes: counter('peer_sent_bytes', 'Bytes sent to members.', to),

@@ -28,6 +28,7 @@ class TransferRefusal extends Error {
 interface Reception {
   readonly from: MemberId;
   readonly spool: StateSpool;
+  readonly beganAt: number;
   /** The stream that brings it at the moment; undefined while the connection is broken. */
   call: StreamCall | undefined;
   /** Set while no stream brings it: when nobody continues, it is given up. */
@@ -155,8 +156,9 @@ export class StateReceiver {
       current.call?.fail(GrpcStatus.Aborted, 'another state comes instead');
       await this.#discard();
     }
+    const beganAt = this.context.runtime.now();
     const spool = await StateSpool.create(this.disk, this.directory, header);
-    this.#reception = { from, spool, call, abandonTimer: undefined };
+    this.#reception = { from, spool, beganAt, call, abandonTimer: undefined };
     this.context.logger.info('receiving a state', {
       'remote-peer-id': idText(from),
       index: header.index,
@@ -168,7 +170,11 @@ export class StateReceiver {
     const { spool, from, call } = reception;
     const { header } = spool;
     if (spool.received !== header.size) throw new TransferOrderError('the state ended too early');
+    const { runtime, metrics } = this.context;
+    const arrivedAt = runtime.now();
     const path = await spool.finish(digest);
+    metrics.stateSync.observe((runtime.now() - arrivedAt) / 1_000);
+    metrics.stateSave.observe((runtime.now() - reception.beganAt) / 1_000);
     this.#reception = undefined;
     this.#lastDone = { transfer: header.transfer, from };
     const { index, term, confState, senderTerm } = header;
@@ -177,7 +183,7 @@ export class StateReceiver {
       index,
       bytes: header.size,
     });
-    this.context.metrics.statesReceived.add(1);
+    metrics.statesReceived.add(1);
     if (!this.#isClosed) this.onState?.({ from, senderTerm, index, term, confState, path });
     call?.send(encodeAnswer({ kind: 'done' }));
     call?.end();

@@ -91,6 +91,8 @@ describe('a state that is sent to another member', () => {
     expect(spoolsOf(b)).toHaveLength(1);
     expect(a.metric('etcd_network_snapshot_send_success')).toBe(1);
     expect(b.metric('etcd_network_snapshot_receive_success')).toBe(1);
+    expect(b.metric('etcd_snap_db_save_total_duration_seconds')).toBe(1);
+    expect(b.metric('etcd_snap_db_fsync_duration_seconds')).toBe(1);
   });
 
   it('may be empty', async () => {

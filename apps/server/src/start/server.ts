@@ -14,7 +14,7 @@ import { AccessPolicy } from '../http-api/access-policy.js';
 import { HttpFront } from '../http-api/http-front.js';
 import { bridgeHttp2 } from '../http-api/http2-bridge.js';
 import { type ServerLogger } from '../logging/server-logger.js';
-import { observeGrpcDurations, registerGrpcMetrics } from '../metrics/grpc-metrics.js';
+import { clientVersionHeader, observeGrpcDurations, registerGrpcMetrics } from '../metrics/grpc-metrics.js';
 import { registerEventLoopDelay, registerProcessMetrics } from '../metrics/process-metrics.js';
 import { registerQuantiles } from '../metrics/quantiles.js';
 import { type MetricRegistry } from '../metrics/registry.js';
@@ -227,6 +227,7 @@ class RunningServer implements Server {
       minPingIntervalMs: options.grpcKeepaliveMinTime,
       onHttp2Request: (exchange) => bridgeHttp2(exchange, this.front),
       onDefect: (error, where) => throwDefect(error, where),
+      countCallsBy: clientVersionHeader,
       ...(options.metrics === 'extensive' ? { onHandled: observeGrpcDurations(parts.registry) } : {}),
     };
   }

@@ -3,6 +3,7 @@ import { type HeaderSource } from '../http2/stream.js';
 import { GrpcStatus } from '../status.js';
 import { acceptedEncodings, acceptsGzip, parseEncoding } from './compression.js';
 import { classifyContentType } from './content-type.js';
+import { type HeaderCount, HeaderCounts } from './header-counts.js';
 import { MethodStats } from './server-stats.js';
 import { type ServerMethod, type StreamServerMethod, type UnaryServerMethod } from './service.js';
 import { statusFields } from './status-fields.js';
@@ -13,6 +14,7 @@ interface CallRoute {
   /** The router and the state of its table that decided; another one must not use this decision. */
   readonly owner: object;
   readonly stats: MethodStats;
+  readonly headerCount: HeaderCount;
   readonly maxReceiveBytes: number;
   readonly timeoutMs: number | undefined;
   /** The client compresses its messages and reads compressed ones. */
@@ -60,10 +62,17 @@ const pathFormat = /^\/[^/]+\/[^/]+$/;
 export class Router {
   readonly stats = new Map<string, MethodStats>();
   readonly unknownMethods = new MethodStats('', 'unary');
+  readonly headerCounts: HeaderCounts;
   readonly #methods = new Map<string, RegisteredMethod>();
   #owner: object = {};
 
-  constructor(private readonly takesHttp: boolean) {}
+  /** @param countedHeader Calls are counted by the value of this header. */
+  constructor(
+    private readonly takesHttp: boolean,
+    countedHeader?: string,
+  ) {
+    this.headerCounts = new HeaderCounts(countedHeader);
+  }
 
   /**
    * @throws TypeError when the path is no `/package.Service/Method`.
@@ -118,7 +127,8 @@ export class Router {
       ]);
     }
     const isGzip = encoding === 'gzip' && acceptsGzip(block.get('grpc-accept-encoding') ?? 'gzip');
-    const route = { owner: this.#owner, stats, maxReceiveBytes, timeoutMs, isGzip };
+    const headerCount = this.headerCounts.of(method.kind, block);
+    const route = { owner: this.#owner, stats, headerCount, maxReceiveBytes, timeoutMs, isGzip };
     return method.kind === 'unary'
       ? { kind: 'unary', method, ...route }
       : { kind: 'stream', method, ...route };

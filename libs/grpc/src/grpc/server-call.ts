@@ -33,6 +33,7 @@ export abstract class BaseServerCall extends IncomingStream implements ServerCal
   ) {
     super();
     route.stats.started++;
+    route.headerCount.started++;
     const timeoutMs = route.timeoutMs;
     this.#startedAt = timeoutMs === undefined && host.onHandled === undefined ? 0 : host.runtime.now();
     this.#deadline = timeoutMs === undefined ? Infinity : this.#startedAt + timeoutMs;

@@ -30,6 +30,8 @@ export interface GrpcServerOptions {
   readonly onHttp2Request?: (exchange: HttpExchange) => void;
   /** A method or the transport threw: a defect. The call has been ended with INTERNAL, or its connection closed. */
   readonly onDefect?: (error: unknown, where: string) => void;
+  /** A header by whose value calls are counted, in `stats.callsByHeader`. */
+  readonly countCallsBy?: string;
   /** Observes every ended call; when absent, calls are not timed. */
   readonly onHandled?: (method: MethodStats, code: GrpcStatus, durationMs: number) => void;
 }

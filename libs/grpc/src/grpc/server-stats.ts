@@ -1,4 +1,5 @@
 import { type GrpcStatus } from '../status.js';
+import { type HeaderCount } from './header-counts.js';
 
 const codeCount = 17;
 
@@ -30,6 +31,8 @@ export interface ServerStats {
   readonly methods: ReadonlyMap<string, MethodStats>;
   /** Calls of methods that nobody serves. */
   readonly unknownMethods: MethodStats;
+  /** Calls of methods that are served, by kind and value of the header that `countCallsBy` names. */
+  readonly callsByHeader: readonly HeaderCount[];
   readonly connectionsOpen: number;
   readonly connectionsAccepted: number;
   /** Connections that we ended because of a violation or an exceeded limit, by HTTP/2 error code. */

@@ -55,7 +55,7 @@ export class GrpcServer {
     private readonly runtime: Runtime = nodeRuntime,
   ) {
     this.#settings = resolveServerOptions(options);
-    this.#router = new Router(options.onHttp2Request !== undefined);
+    this.#router = new Router(options.onHttp2Request !== undefined, options.countCallsBy);
     this.#deadlines = new DeadlineQueue(runtime);
     this.#core = {
       runtime,
@@ -131,6 +131,7 @@ export class GrpcServer {
     return {
       methods: this.#router.stats,
       unknownMethods: this.#router.unknownMethods,
+      callsByHeader: this.#router.headerCounts.all,
       connectionsOpen: this.#connections.size,
       connectionsAccepted: this.#connectionsAccepted,
       connectionsFailed: this.#connectionsFailed,

@@ -87,6 +87,8 @@ const NEVER = Number.POSITIVE_INFINITY;
  * Times are monotonic milliseconds, given by the caller. Rows of attached keys stay in the backend.
  */
 export class Lessor {
+  /** Called with the TTL of each lease that is granted, in seconds. */
+  onGranted: ((ttlSeconds: number) => void) | undefined;
   private readonly byId = new Map<bigint, Lease>();
   private readonly queue = new LeaseQueue<Lease>();
   /** Granted while leading, since the last call that gave the time. Their clocks start with the next one. */
@@ -170,6 +172,7 @@ export class Lessor {
     const lease = this.add(id, row);
     if (this.isLeading) this.unarmed.push(lease);
     this.totals.granted++;
+    this.onGranted?.(ttlSeconds);
   }
 
   /**

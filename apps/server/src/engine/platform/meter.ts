@@ -1,3 +1,6 @@
+/** Names and values that tell series of one name apart; all series of a name have the same label names. */
+export type Labels = Readonly<Record<string, string>>;
+
 /** A number that only grows. */
 export interface Counter {
   add(amount: number): void;
@@ -18,10 +21,10 @@ export interface Histogram {
  * (`etcd_disk_wal_fsync_duration_seconds`). Asking twice for one name gives the same instrument.
  */
 export interface Meter {
-  counter(name: string, help: string): Counter;
-  gauge(name: string, help: string): Gauge;
+  counter(name: string, help: string, labels?: Labels): Counter;
+  gauge(name: string, help: string, labels?: Labels): Gauge;
   /** `buckets` are the upper bounds, ascending. */
-  histogram(name: string, help: string, buckets: readonly number[]): Histogram;
+  histogram(name: string, help: string, buckets: readonly number[], labels?: Labels): Histogram;
   /** A gauge whose value is asked for when metrics are read. */
   observed(name: string, help: string, read: () => number): void;
   /** A counter whose value is asked for when metrics are read; it never goes down. */

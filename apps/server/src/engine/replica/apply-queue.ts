@@ -3,6 +3,7 @@ import type { StateMachine } from '../apply/state-machine.js';
 import type { Clock } from '../platform/clock.js';
 import { assert } from '../platform/assert.js';
 import type { Entry } from '../raft/message.js';
+import type { ApplyDurations } from './apply-durations.js';
 
 /** Applying goes on for at most this long before the turn ends, so that sockets and timers get their share. */
 const applySliceMs = 5;
@@ -25,11 +26,16 @@ export class ApplyQueue {
   private readonly entries: Entry[] = [];
   private from = 0;
   private bytes = 0;
+  /** When the clock was read last: the next entry's time begins there. */
+  private readAt = 0;
+  /** What the entry at the front took in the slices that it has had. */
+  private spentMs = 0;
 
   constructor(
     private readonly machine: StateMachine,
     private readonly clock: Clock,
     private readonly listener: ApplyListener,
+    private readonly durations: ApplyDurations,
     /** Term of the last applied entry. */
     private term: number,
   ) {}
@@ -58,19 +64,18 @@ export class ApplyQueue {
   /** Applies for a while; returns the index of the last entry that was applied, 0 when none was. */
   applySlice(): number {
     if (this.isPaused) return 0;
-    const from = this.clock.now();
+    const from = (this.readAt = this.clock.now());
     const until = from + applySliceMs;
-    let applied = 0;
     let last = 0;
     while (this.from < this.entries.length) {
       const entry = this.entries[this.from];
       if (!this.applyNext(entry)) break;
       last = entry.index;
       // Whoever is told of an entry may pause what follows.
-      if (this.isPaused || ((++applied & 31) === 0 && this.clock.now() >= until)) break;
+      if (this.isPaused || this.readAt >= until) break;
     }
     if (this.from === this.entries.length) this.clear();
-    if (last > 0 && this.clock.now() - from >= slowMs) this.slowSlices++;
+    if (last > 0 && this.readAt - from >= slowMs) this.slowSlices++;
     return last;
   }
 
@@ -85,6 +90,7 @@ export class ApplyQueue {
     let end = this.from + index - this.entries[this.from].index + 1;
     const isChange = (entry: Entry): boolean => entry.kind === 'config';
     const changes = this.entries.slice(this.from, end).findLastIndex(isChange) + 1;
+    this.readAt = this.clock.now();
     for (const until = this.from + changes; this.from < until || this.machine.isRunning;) {
       const entry = this.entries[this.from];
       if (this.applyNext(entry)) last = entry.index;
@@ -113,15 +119,23 @@ export class ApplyQueue {
       this.listener.termBegins(entry.term);
     }
     const result = this.machine.apply(entry);
+    if (result !== undefined) {
+      this.from++;
+      this.bytes += entry.data.length;
+      this.listener.applied(entry, result);
+    }
+    const now = this.clock.now();
+    this.spentMs += now - this.readAt;
+    this.readAt = now;
     if (result === undefined) return false;
-    this.from++;
-    this.bytes += entry.data.length;
-    this.listener.applied(entry, result);
+    this.durations.observe(entry, result, this.spentMs);
+    this.spentMs = 0;
     return true;
   }
 
   private clear(): void {
     this.entries.length = 0;
     this.from = 0;
+    this.spentMs = 0;
   }
 }

@@ -4,6 +4,7 @@ import type { Backend } from '../backend/backend.js';
 import type { Clock } from '../platform/clock.js';
 import type { Disk } from '../platform/disk.js';
 import type { Logger } from '../platform/logger.js';
+import type { Meter } from '../platform/meter.js';
 import type { MemberId } from '../raft/message.js';
 import type { RawNode } from '../raft/raw-node.js';
 import type { Wal } from '../wal/wal.js';
@@ -19,6 +20,7 @@ export interface ReplicaParts {
   readonly transport: PeerTransport;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly meter: Meter;
   readonly proposer: Proposer;
   readonly disk: Disk;
   readonly memberId: MemberId;

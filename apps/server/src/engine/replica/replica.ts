@@ -6,6 +6,7 @@ import { assert } from '../platform/assert.js';
 import type { MemberId } from '../raft/message.js';
 import type { RaftStatus, RoleChange, SnapshotInstall, Work } from '../raft/raw-node.js';
 import type { LeaderLink } from './leader-link.js';
+import { ApplyDurations } from './apply-durations.js';
 import { type ApplyListener, ApplyQueue } from './apply-queue.js';
 import { IntegrityCheck } from './integrity.js';
 import { isSoleVoter } from './leadership-transfer.js';
@@ -78,7 +79,13 @@ export class Replica {
       termBegins: (term) => this.submissions.termBegins(term),
       applied: (entry, result) => this.submissions.settle(entry, result),
     };
-    this.queue = new ApplyQueue(machine, clock, listener, backend.applied.term);
+    this.queue = new ApplyQueue(
+      machine,
+      clock,
+      listener,
+      new ApplyDurations(parts.meter),
+      backend.applied.term,
+    );
     this.load = new ReplicaLoad(this.submissions, this.reads, this.queue);
     this.ticker = new Ticker(clock, options.heartbeatMs, () => this.tick());
     this.stepAside = new StepAside({ raft, logger, electionMs: options.electionMs });

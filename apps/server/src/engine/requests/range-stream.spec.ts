@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { OperationCounts } from '../apply/operation-counts.js';
 import { MemoryBackend } from '../backend/memory-backend.js';
 import { MvccStore } from '../mvcc/mvcc-store.js';
+import { silentMeter } from '../wal/wal-fixture.js';
 import { type RequestContext, type ResponseStream } from './method.js';
 import { rangeMethod } from './range.js';
 import { rangeStreamMethod } from './range-stream.js';
@@ -25,7 +26,8 @@ function partsWithKeys(): RequestParts {
     machine: { kv: { counts: new OperationCounts() } },
     header: new ResponseHeader(1n, 2n, () => 3),
     replica: { linearizable: (done: (error: undefined) => void) => done(undefined) },
-    clock: { defer: (next: () => void) => next() },
+    clock: { now: () => 0, defer: (next: () => void) => next() },
+    meter: silentMeter,
     limits: { maxRequestBytes: 4_096 },
   } as unknown as RequestParts;
 }

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { OperationCounts } from '../apply/operation-counts.js';
 import { MemoryBackend } from '../backend/memory-backend.js';
 import { MvccStore } from '../mvcc/mvcc-store.js';
+import { silentMeter } from '../wal/wal-fixture.js';
 import { type RequestContext } from './method.js';
 import { rangeMethod } from './range.js';
 import { type RequestParts } from './request-parts.js';
@@ -23,7 +24,8 @@ function answer(request: Partial<etcdserverpb.RangeRequest>): etcdserverpb.Range
     machine: { kv: { counts: new OperationCounts() } },
     header: new ResponseHeader(1n, 2n, () => 3),
     replica: { linearizable: (done: (error: undefined) => void) => done(undefined) },
-    clock: { defer: (next: () => void) => next() },
+    clock: { now: () => 0, defer: (next: () => void) => next() },
+    meter: silentMeter,
   } as unknown as RequestParts;
   let response: Uint8Array | undefined;
   const bytes = etcdserverpb.RangeRequest.encode(etcdserverpb.RangeRequest.fromPartial(request)).finish();

@@ -7,6 +7,7 @@ import { type RangeQuery, type RangeResult } from '../mvcc/range-query.js';
 import { asProtocolError, decodeRequest } from './decode.js';
 import { validateRange } from './kv-validation.js';
 import { type Reply, type UnaryMethod } from './method.js';
+import { RangeDurations } from './range-durations.js';
 import { type RequestParts } from './request-parts.js';
 import { unary } from './unary.js';
 
@@ -21,9 +22,10 @@ const countTag = 0x20;
 
 /** KV.Range: linearizable unless asked otherwise, at one revision however long it takes. */
 export function rangeMethod(parts: RequestParts): UnaryMethod {
+  const durations = new RangeDurations(parts.meter, parts.clock);
   const handle: Parameters<typeof unary>[0] = (bytes, reply, context) => {
     const key = soleKey(bytes);
-    if (key !== undefined) return readKey(parts, key, reply);
+    if (key !== undefined) return readKey(parts, durations, key, reply);
     const request = decodeRequest(etcdserverpb.RangeRequest, bytes);
     validateRange(request);
     const query = rangeQuery(request);
@@ -36,7 +38,16 @@ export function rangeMethod(parts: RequestParts): UnaryMethod {
     whenReadable(parts, request.serializable, (error) => {
       if (error !== undefined) return answer(error, undefined);
       parts.machine.kv.counts.ranges++;
-      readRange(parts, query, () => cancelled, answer);
+      const begun = durations.begin();
+      readRange(
+        parts,
+        query,
+        () => cancelled,
+        (refusal, result) => {
+          durations.end(begun, refusal === undefined);
+          answer(refusal, result);
+        },
+      );
     });
   };
   return unary(handle, { readsAtOnce: true });
@@ -52,11 +63,14 @@ function soleKey(bytes: Uint8Array): ByteString | undefined {
   return isSole ? Buffer.from(bytes.buffer, bytes.byteOffset + 2, length).toString('latin1') : undefined;
 }
 
-function readKey(parts: RequestParts, key: ByteString, reply: Reply): void {
+function readKey(parts: RequestParts, durations: RangeDurations, key: ByteString, reply: Reply): void {
   parts.replica.linearizable((error) => {
     if (error !== undefined) return reply(error, undefined);
     parts.machine.kv.counts.ranges++;
-    reply(undefined, currentResponse(parts, key));
+    const begun = durations.begin();
+    const response = currentResponse(parts, key);
+    durations.end(begun);
+    reply(undefined, response);
   });
 }
 

@@ -98,8 +98,12 @@ export class TestMember {
   /** The value of a counter or gauge, all series of the name added up. */
   metric(name: string): number {
     const family = this.registry.families.get(name);
-    if (family === undefined || family.kind === 'histogram') return 0;
+    if (family === undefined) return 0;
     let sum = 0;
+    if (family.kind === 'histogram') {
+      for (const { histogram } of family.series.values()) sum += histogram.count;
+      return sum;
+    }
     for (const source of family.sources.values()) for (const { value } of source()) sum += value;
     return sum;
   }
