@@ -291,6 +291,17 @@ async function compareOver(steps: readonly Step[], watchings: readonly Watching[
 }
 
 describe('the fake store is no lie', () => {
+  it('keeps equal ones in the order of their keys, whichever way it sorts', async () => {
+    const { store } = new FakeWorld().client();
+    for (const key of ['a', 'b', 'c']) await store.put(pb.PutRequest.create({ key: bytes(key) }));
+    await store.put(pb.PutRequest.create({ key: bytes('c') }));
+    const all = { key: bytes('a'), range_end: bytes('\0'), sort_target: pb.RangeRequest_SortTarget.VERSION };
+    const keysOf = async (sort_order: pb.RangeRequest_SortOrder): Promise<string> =>
+      (await store.range(pb.RangeRequest.create({ ...all, sort_order }))).kvs.map(({ key }) => key).join('');
+    expect(await keysOf(pb.RangeRequest_SortOrder.ASCEND)).toBe('abc');
+    expect(await keysOf(pb.RangeRequest_SortOrder.DESCEND)).toBe('cab');
+  });
+
   const numRuns = process.env['CONCLAVE_FULL'] === '1' ? 500 : 25;
 
   it(

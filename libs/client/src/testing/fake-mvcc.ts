@@ -260,10 +260,11 @@ function passes(request: pb.RangeRequest, kv: KeyValue): boolean {
   return min_create_revision === 0n || kv.create_revision >= min_create_revision;
 }
 
+/** Equal ones stay in the order of their keys, also when it descends. */
 function sort(request: pb.RangeRequest, kvs: KeyValue[]): void {
   const target = pb.RangeRequest_SortTarget;
   const number = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0);
-  kvs.sort((a, b) => {
+  const byTarget = (a: KeyValue, b: KeyValue): number => {
     switch (request.sort_target) {
       case target.VERSION:
         return number(a.version, b.version);
@@ -276,8 +277,9 @@ function sort(request: pb.RangeRequest, kvs: KeyValue[]): void {
       default:
         return Buffer.compare(a.key, b.key);
     }
-  });
-  if (request.sort_order === pb.RangeRequest_SortOrder.DESCEND) kvs.reverse();
+  };
+  const isDescending = request.sort_order === pb.RangeRequest_SortOrder.DESCEND;
+  kvs.sort((a, b) => (isDescending ? byTarget(b, a) : byTarget(a, b)));
 }
 
 function compares(condition: pb.Compare, kv: KeyValue | undefined): boolean {
