@@ -41,6 +41,10 @@ export class DeleteCursor implements DeleteResult {
   /** Deletes among the next `rows` keys. @returns true when the whole range is done. */
   step(rows: number): boolean {
     let left = rows;
+    if (this.bounds.single && !this.isDone) {
+      this.isDone = true;
+      this.deleteKey(this.bounds.from);
+    }
     while (!this.isDone && left > 0) {
       const batch = Math.min(left, BATCH_ROWS);
       left -= batch;
@@ -50,7 +54,7 @@ export class DeleteCursor implements DeleteResult {
   }
 
   private deleteBatch(rows: number): void {
-    const { keys, head, txn, block } = this;
+    const { keys, head, txn } = this;
     let visited = 0;
     let lastKey: ByteString = '';
     keys.length = 0;
@@ -62,13 +66,16 @@ export class DeleteCursor implements DeleteResult {
     });
     if (visited < rows) this.isDone = true;
     else this.from = `${lastKey}\0`;
-    for (const key of keys) {
-      if (block !== undefined && txn.view.find(key, txn.currentRevision)) {
-        const { row } = txn.view;
-        block.append(row.bytes, row.keyValueStart, row.keyValueEnd);
-      }
-      txn.delete(key);
-      this.deleted++;
+    for (const key of keys) this.deleteKey(key);
+  }
+
+  /** Deletes the key, if it is there. */
+  private deleteKey(key: ByteString): void {
+    const { txn, block } = this;
+    if (block !== undefined && txn.view.find(key, txn.currentRevision)) {
+      const { row } = txn.view;
+      block.append(row.bytes, row.keyValueStart, row.keyValueEnd);
     }
+    if (txn.delete(key)) this.deleted++;
   }
 }
