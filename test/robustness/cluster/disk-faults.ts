@@ -1,10 +1,9 @@
 import { etcdserverpb } from '@conclave/protocol';
 import { type MemberProcess } from '../../members/member-process.js';
-import { type MemberClient } from '../traffic/member-client.js';
 import { delay } from '../traffic/within.js';
 import { type Fault, type FaultScene } from './fault.js';
 
-const { AlarmRequest, AlarmRequest_AlarmAction, AlarmResponse, AlarmType } = etcdserverpb;
+const { AlarmType } = etcdserverpb;
 
 /** A store grows with every write of this size, once it has used up what a compaction gave back. */
 const padding = 256 * 1024;
@@ -23,21 +22,11 @@ async function writeUntilAlarm({ cluster, traffic }: FaultScene): Promise<void> 
   throw new Error(`${writesMax} large writes raised no alarm although a disk is full`);
 }
 
-/** Takes the alarm of each member back, as `etcdctl alarm disarm` does. @throws GrpcError */
-async function disarmAll(client: MemberClient): Promise<void> {
-  const list = AlarmRequest.fromPartial({ action: AlarmRequest_AlarmAction.GET });
-  const { alarms } = await client.call('Maintenance/Alarm', list, AlarmRequest, AlarmResponse);
-  for (const alarm of alarms) {
-    const request = AlarmRequest.fromPartial({ ...alarm, action: AlarmRequest_AlarmAction.DEACTIVATE });
-    await client.call('Maintenance/Alarm', request, AlarmRequest, AlarmResponse);
-  }
-}
-
 /** Disarms until a write goes through again: a member may still notice that it had no space. */
 async function disarm({ cluster, traffic }: FaultScene): Promise<void> {
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     const client = cluster.client(await cluster.leader());
-    const isDisarmed = await disarmAll(client).then(
+    const isDisarmed = await client.disarm().then(
       () => true,
       () => false,
     );

@@ -132,14 +132,21 @@ export class MemberClient {
   }
 
   async alarms(): Promise<etcdserverpb.AlarmType[]> {
-    const request = etcdserverpb.AlarmRequest.fromPartial({});
-    const { alarms } = await this.call(
-      'Maintenance/Alarm',
-      request,
-      etcdserverpb.AlarmRequest,
-      etcdserverpb.AlarmResponse,
-    );
+    const { alarms } = await this.alarm({});
     return alarms.map(({ alarm }) => alarm);
+  }
+
+  /** Takes the alarm of each member back, as `etcdctl alarm disarm` does. @throws GrpcError */
+  async disarm(): Promise<void> {
+    const { alarms } = await this.alarm({});
+    for (const alarm of alarms) {
+      await this.alarm({ ...alarm, action: etcdserverpb.AlarmRequest_AlarmAction.DEACTIVATE });
+    }
+  }
+
+  private alarm(request: Partial<etcdserverpb.AlarmRequest>): Promise<etcdserverpb.AlarmResponse> {
+    const whole = etcdserverpb.AlarmRequest.fromPartial(request);
+    return this.call('Maintenance/Alarm', whole, etcdserverpb.AlarmRequest, etcdserverpb.AlarmResponse);
   }
 
   status(): Promise<etcdserverpb.StatusResponse> {

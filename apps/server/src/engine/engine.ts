@@ -100,8 +100,10 @@ class RunningEngine implements Engine {
     this.expiry = new LeaseExpiry({ replica, lessor, machine, meter, renewal, ...timing });
     this.autoCompaction = new AutoCompaction({ replica, store, clock, logger }, options.autoCompaction);
     this.promotion = options.promotesLearners === true ? new AutoPromotion(parts) : undefined;
-    this.quota = new SpaceQuota(parts, () => storage.wal.stats.noSpace);
-    storage.wal.onNoSpace = () => this.quota.raiseAlarm();
+    const { wal, backend } = storage;
+    this.quota = new SpaceQuota(parts, () => wal.stats.noSpace || backend.stats.noSpace !== undefined);
+    wal.onNoSpace = () => this.quota.raiseAlarm();
+    backend.onNoSpace = () => this.quota.raiseAlarm();
     this.methods = createMethods(parts, this.quota);
     replica.link.onQuery = leaderAnswers(parts);
     this.state = this.describe();
@@ -159,7 +161,7 @@ class RunningEngine implements Engine {
     if (term === undefined) return;
     this.parts.health.begin(this.platform.clock.now());
     // The log tells of it once, maybe before anybody leads, as on a start with a full disk: then nobody took the alarm.
-    if (this.storage.wal.stats.noSpace) this.quota.raiseAlarm();
+    this.quota.raiseAlarmIfFull();
   }
 
   private observeMembers(): void {

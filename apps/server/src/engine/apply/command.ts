@@ -137,6 +137,14 @@ export function commandKind(data: Uint8Array): CommandKind {
   return data[1];
 }
 
+/**
+ * Whether a command raises or takes back an alarm: taken even by a member whose store cannot keep up, since that may be for
+ * lack of the very space that the alarm is about.
+ */
+export function isAlarm(command: Uint8Array): boolean {
+  return command[1] === CommandKind.Alarm;
+}
+
 /** A view of a command's payload. */
 export function commandPayload(data: Uint8Array): Buffer {
   return Buffer.from(data.buffer, data.byteOffset + commandHeaderBytes, data.length - commandHeaderBytes);

@@ -82,6 +82,8 @@ export interface Backend extends BackendReader {
   readonly flushed: AppliedMark;
   /** Called after each flush became durable, with the new `flushed`. One listener. */
   onFlushed: ((mark: AppliedMark) => void) | undefined;
+  /** Called whenever a flush is put off for lack of space, again after each attempt in vain. One listener. */
+  onNoSpace: (() => void) | undefined;
   /** Called once when a flush failed for good: the member must stop. One listener. */
   onFailure: ((error: Error) => void) | undefined;
   /**

@@ -73,6 +73,7 @@ const FIRST_NAME = 'state.lmdb';
  */
 export class LmdbBackend implements Backend, LmdbOwner {
   onFlushed: ((mark: AppliedMark) => void) | undefined = undefined;
+  onNoSpace: (() => void) | undefined = undefined;
   onFailure: ((error: Error) => void) | undefined = undefined;
 
   private readonly pool: ChunkPool;
@@ -382,6 +383,7 @@ export class LmdbBackend implements Backend, LmdbOwner {
       this.options.logger.warn('flushing is put off for lack of space', { reason: error.message });
     }
     this.noSpace = error.message;
+    this.onNoSpace?.();
     this.retryTimer = this.options.clock.after(RETRY_MS, () => {
       if (!this.isClosed && !this.hasFailed) this.writeFlushing();
     });

@@ -37,6 +37,7 @@ const NOTHING: AppliedMark = { index: 0, term: 0 };
  */
 export class MemoryBackend implements Backend, MemoryOwner {
   onFlushed: ((mark: AppliedMark) => void) | undefined = undefined;
+  onNoSpace: (() => void) | undefined = undefined;
   onFailure: ((error: Error) => void) | undefined = undefined;
 
   private appliedMark: AppliedMark;

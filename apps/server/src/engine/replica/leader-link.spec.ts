@@ -8,8 +8,8 @@ const leader = 1n;
 const follower = 2n;
 const boot = 77n;
 
-function forwarded(sequence: number, term: number): ForwardedProposal {
-  const command = encodeCommand(CommandKind.Put, new Proposer(follower, boot), sequence, Buffer.from('x'));
+function forwarded(sequence: number, term: number, kind = CommandKind.Put): ForwardedProposal {
+  const command = encodeCommand(kind, new Proposer(follower, boot), sequence, Buffer.from('x'));
   return { kind: 'propose', from: follower, to: leader, term, command };
 }
 
@@ -62,6 +62,13 @@ describe('LeaderLink of a leader', () => {
     link.receive(forwarded(1, 5));
     expect(proposed).toBe(0);
     expect(refusals()).toEqual(['too-many-uncommitted']);
+  });
+
+  it('takes alarms while its store cannot keep up, since the reason may be the lack that they tell of', () => {
+    isBehind = true;
+    link.receive(forwarded(1, 5, CommandKind.Alarm));
+    expect(proposed).toBe(1);
+    expect(refusals()).toEqual([]);
   });
 
   it('passes on why the core dropped it', () => {

@@ -1,5 +1,5 @@
 import { ProtocolError } from '@conclave/protocol';
-import { CommandKind, decodeCommand, type Proposer } from '../apply/command.js';
+import { CommandKind, decodeCommand, isAlarm, type Proposer } from '../apply/command.js';
 import { assert } from '../platform/assert.js';
 import type { MemberId } from '../raft/message.js';
 import type { ProposeResult, RoleChange } from '../raft/raw-node.js';
@@ -179,7 +179,7 @@ export class LeaderLink {
     };
     if (!this.isWatched(term) || !this.proposals.take(from, boot, sequence)) return;
     if (!this.leads) return refuse('not-leader');
-    if (this.host.isBehind()) return refuse('too-many-uncommitted');
+    if (this.host.isBehind() && !isAlarm(command)) return refuse('too-many-uncommitted');
     const outcome = this.host.propose(command);
     if (outcome.dropped === undefined)
       assert(outcome.term === term, 'a command is taken in the term it was meant for');

@@ -1,6 +1,12 @@
 import { ProtocolError } from '@conclave/protocol';
 import type { ApplyResult } from '../apply/apply-result.js';
-import { type CommandKind, encodeCommand, type Proposer, renumberCommand } from '../apply/command.js';
+import {
+  type CommandKind,
+  encodeCommand,
+  isAlarm,
+  type Proposer,
+  renumberCommand,
+} from '../apply/command.js';
 import { confChangeOf, type MembershipCommand } from '../apply/membership.js';
 import type { Clock } from '../platform/clock.js';
 import { encodeConfChange } from '../raft/confchange/conf-change.js';
@@ -35,7 +41,7 @@ export interface SubmissionLimits {
  */
 export class Submissions {
   readonly link: LeaderLink;
-  /** The store cannot keep up with what is applied: nothing new is taken. */
+  /** The store cannot keep up with what is applied: nothing new is taken but alarms. */
   isBehind = false;
   /** Proposals that came to nothing since the start. */
   failed = 0;
@@ -73,11 +79,12 @@ export class Submissions {
   }
 
   propose(kind: CommandKind, payload: Uint8Array, done: ProposalDone): void {
-    if (this.isBehind || this.bytes > this.limits.proposalBytesMax) {
+    const command = this.encode(kind, payload);
+    if ((this.isBehind && !isAlarm(command)) || this.bytes > this.limits.proposalBytesMax) {
       this.failed++;
       return done(ProtocolError.of('RequestTooManyRequests'), undefined);
     }
-    this.submit(this.encode(kind, payload), this.deadline(), done, false);
+    this.submit(command, this.deadline(), done, false);
   }
 
   proposeAsLeader(kind: CommandKind, payload: Uint8Array, done: ProposalDone): void {

@@ -17,7 +17,7 @@ export class SpaceQuota {
 
   constructor(
     private readonly parts: RequestParts,
-    /** Whether the log has no room for its next segment, as it was when it was last tried. */
+    /** Whether the log has no room for its next segment, or the state for its next flush, as it was when last tried. */
     private readonly isDiskFull: () => boolean,
   ) {}
 
@@ -57,7 +57,7 @@ export class SpaceQuota {
    * The log tells of a full disk once, so that its alarm must not be lost with a dropped proposal; but when there is room
    * by now an alarm would stop all writes for nothing. Refused writes and states that do not fit come again by themselves.
    */
-  private raiseAlarmIfFull(): void {
+  raiseAlarmIfFull(): void {
     if (this.isDiskFull()) this.raiseAlarm();
   }
 
