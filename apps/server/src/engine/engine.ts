@@ -30,7 +30,9 @@ export interface EngineState {
   /** 0n while no leader is known. */
   leader(): bigint;
   isLearner(): boolean;
+  /** The kinds that are raised, whichever member they are about. */
   alarms(): readonly AlarmName[];
+  raisedAlarms(): readonly { readonly memberId: bigint; readonly kind: AlarmName }[];
   /** What comparing the members said of this one; while it is not sound the member serves nobody. */
   integrity(): Integrity;
   /** Undefined until the cluster has agreed on one. */
@@ -213,11 +215,14 @@ class RunningEngine implements Engine {
 
   private describe(): EngineState {
     const { identity } = this.storage;
+    const raisedAlarms: EngineState['raisedAlarms'] = () =>
+      this.machine.cluster.alarms.map(({ memberId, alarm }) => ({ memberId, kind: alarmName(alarm) }));
     return {
       ...identity,
+      raisedAlarms,
       leader: () => this.replica.leader,
       isLearner: () => this.replica.isLearner,
-      alarms: () => [...new Set(this.machine.cluster.alarms.map(({ alarm }) => alarmName(alarm)))],
+      alarms: () => [...new Set(raisedAlarms().map(({ kind }) => kind))],
       integrity: () => this.machine.chains.integrity,
       clusterVersion: () => this.machine.cluster.version,
       storageVersion: () => storageVersion,

@@ -152,6 +152,7 @@ describe('registerServerMetrics', () => {
       memberId: 0x8e9e05c52164694dn,
       serverVersion: '3.6.0',
       clusterVersion: () => cluster.version,
+      raisedAlarms: () => [],
     });
     const exposition = new Exposition(registry);
     const early = await exposition.render();
@@ -159,6 +160,18 @@ describe('registerServerMetrics', () => {
     expect(early).not.toContain('cluster_version="');
     cluster.version = '3.6.0';
     expect(await exposition.render()).toContain('etcd_cluster_version{cluster_version="3.6"} 1');
+  });
+
+  it('shows each alarm while it is raised', async () => {
+    const registry = new MetricRegistry();
+    let raisedAlarms = [{ memberId: 0xabn, kind: 'NOSPACE' }];
+    const identity = { memberId: 1n, serverVersion: '3.6.0', clusterVersion: () => undefined };
+    registerServerMetrics(registry, { ...identity, raisedAlarms: () => raisedAlarms });
+    const exposition = new Exposition(registry);
+    const series = 'etcd_debugging_server_alarms{server_id="ab",alarm_type="NOSPACE"}';
+    expect(valueOf(await exposition.render(), series)).toBe(1);
+    raisedAlarms = [];
+    expect(await exposition.render()).not.toContain(series);
   });
 });
 

@@ -5,9 +5,10 @@ export interface MemberIdentity {
   readonly memberId: bigint;
   readonly serverVersion: string;
   clusterVersion(): string | undefined;
+  raisedAlarms(): readonly { readonly memberId: bigint; readonly kind: string }[];
 }
 
-/** The metrics that name this member and its versions. */
+/** The metrics that name this member and its versions, and the alarms of the cluster. */
 export function registerServerMetrics(registry: MetricRegistry, identity: MemberIdentity): void {
   registry
     .gauge(
@@ -37,5 +38,15 @@ export function registerServerMetrics(registry: MetricRegistry, identity: Member
         ? []
         : [{ labels: { cluster_version: version.replace(/\.\d+$/, '') }, value: 1 }];
     },
+  );
+  registry.collected(
+    'gauge',
+    'etcd_debugging_server_alarms',
+    "Alarms for every member in cluster. 1 for 'server_id' label with current ID and 'alarm_type' label with type of this alarm",
+    () =>
+      identity.raisedAlarms().map(({ memberId, kind }) => ({
+        labels: { server_id: memberId.toString(16), alarm_type: kind },
+        value: 1,
+      })),
   );
 }

@@ -241,6 +241,7 @@ class RunningServer implements Server {
       memberId: state.memberId,
       serverVersion,
       clusterVersion: () => state.clusterVersion(),
+      raisedAlarms: () => state.raisedAlarms(),
     });
     registerProcessMetrics(registry, (this.platform.clock.wall() - this.platform.clock.now()) / 1_000);
     return registerEventLoopDelay(registry);
