@@ -1,12 +1,6 @@
 import { ProtocolError } from '@conclave/protocol';
 import type { ApplyResult } from '../apply/apply-result.js';
-import {
-  type CommandKind,
-  encodeCommand,
-  isAlarm,
-  type Proposer,
-  renumberCommand,
-} from '../apply/command.js';
+import { CommandKind, encodeCommand, type Proposer, renumberCommand } from '../apply/command.js';
 import { confChangeOf, type MembershipCommand } from '../apply/membership.js';
 import type { Clock } from '../platform/clock.js';
 import { encodeConfChange } from '../raft/confchange/conf-change.js';
@@ -79,12 +73,11 @@ export class Submissions {
   }
 
   propose(kind: CommandKind, payload: Uint8Array, done: ProposalDone): void {
-    const command = this.encode(kind, payload);
-    if ((this.isBehind && !isAlarm(command)) || this.bytes > this.limits.proposalBytesMax) {
+    if ((this.isBehind && kind !== CommandKind.Alarm) || this.bytes > this.limits.proposalBytesMax) {
       this.failed++;
       return done(ProtocolError.of('RequestTooManyRequests'), undefined);
     }
-    this.submit(command, this.deadline(), done, false);
+    this.submit(this.encode(kind, payload), this.deadline(), done, false);
   }
 
   proposeAsLeader(kind: CommandKind, payload: Uint8Array, done: ProposalDone): void {
