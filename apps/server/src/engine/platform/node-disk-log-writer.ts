@@ -21,9 +21,9 @@ type WaitAsync = (
 ) => { readonly async: boolean; readonly value: Promise<string> | string };
 const waitAsync = (Atomics as unknown as { waitAsync: WaitAsync }).waitAsync;
 
-/** Writes of up to so many bytes are polled for, at most so long. */
+/** Writes of up to so many bytes are polled for, at most so long; the thread stays awake as long. */
 const pollBytesMax = 1_024;
-const pollMs = 0.5;
+const pollMs = 0.9;
 /** A reply that is noticed so much later than it is there tells that others need the processors ... */
 const crowdedMs = 0.1;
 /** ... when that happens to more than one write in nine for a while (a strike each, forgiven by so many good ones) ... */
