@@ -25,6 +25,13 @@ export const Double = { offset: 0, writeMs: 1, syncMs: 2, failedAt: 3 } as const
 
 export const Command = { write: 1, writeAndSync: 2, close: 3 } as const;
 
+/**
+ * A write that comes within so many milliseconds of the one before is taken for one of a row: its reply is polled for at most
+ * so long, and the thread stays awake so long for the next. A lock that is taken and given back has its writes about half a
+ * millisecond apart.
+ */
+export const followsWithinMs = 0.9;
+
 /** Even, because doubles follow. */
 const wordCount = 10;
 const doubleCount = 4;

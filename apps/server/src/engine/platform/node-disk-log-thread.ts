@@ -1,6 +1,13 @@
 import { fdatasyncSync, writeSync } from 'node:fs';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { channelOn, Command, Double, Word, type BufferMessage } from './node-disk-channel.js';
+import {
+  channelOn,
+  Command,
+  Double,
+  followsWithinMs,
+  Word,
+  type BufferMessage,
+} from './node-disk-channel.js';
 import { errorNumber, writeFully } from './node-disk-io.js';
 
 /**
@@ -67,16 +74,10 @@ function serve(command: number): void {
   doubles[Double.syncMs] = performance.now() - written;
 }
 
-/**
- * How long the thread stays awake for a next request when it was told that one may follow soon: as long as the other side
- * takes a write for one that follows. A lock that is taken and given back has its writes half a millisecond apart.
- */
-const awakeMs = 0.9;
-
 /** Waits for a request: awake for a moment where that is asked for, because waking a thread costs as much as a small write. */
 function awaitRequest(served: number, repliedAt: number): void {
   if (words[Word.stayAwake] === 1) {
-    const until = repliedAt + awakeMs;
+    const until = repliedAt + followsWithinMs;
     while (Atomics.load(words, Word.request) === served && performance.now() < until);
   }
   while (Atomics.load(words, Word.request) === served) Atomics.wait(words, Word.request, served);

@@ -6,6 +6,7 @@ import {
   Command,
   createChannel,
   Double,
+  followsWithinMs,
   Word,
   type BufferMessage,
   type Channel,
@@ -21,9 +22,8 @@ type WaitAsync = (
 ) => { readonly async: boolean; readonly value: Promise<string> | string };
 const waitAsync = (Atomics as unknown as { waitAsync: WaitAsync }).waitAsync;
 
-/** Writes of up to so many bytes are polled for, at most so long; the thread stays awake as long. */
+/** Writes of up to so many bytes are polled for. */
 const pollBytesMax = 1_024;
-const pollMs = 0.9;
 /** A reply that is noticed so much later than it is there tells that others need the processors ... */
 const crowdedMs = 0.1;
 /** ... when that happens to more than one write in nine for a while (a strike each, forgiven by so many good ones) ... */
@@ -123,7 +123,8 @@ export class NodeLogWriter implements LogWriter {
    * more to write, or with others in need of the processors, it would only take their time.
    */
   private isWorthPolling(length: number, now: number): boolean {
-    if (length > pollBytesMax || this.lastTookMs > pollMs || now - this.finishedAt > pollMs) return false;
+    if (length > pollBytesMax || this.lastTookMs > followsWithinMs || now - this.finishedAt > followsWithinMs)
+      return false;
     if (this.restingWrites === 0) return true;
     this.restingWrites -= 1;
     return false;
@@ -132,7 +133,7 @@ export class NodeLogWriter implements LogWriter {
   private poll(): void {
     if (this.inFlight === undefined) return;
     if (Atomics.load(this.channel.words, Word.reply) === this.requests) return this.polledReply();
-    if (performance.now() - this.pollingSince < pollMs) setImmediate(this.polled);
+    if (performance.now() - this.pollingSince < followsWithinMs) setImmediate(this.polled);
     else this.awaitReply((this.requests - 1) | 0);
   }
 
