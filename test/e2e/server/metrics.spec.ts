@@ -1,3 +1,5 @@
+import { GrpcChannel } from '@conclave/grpc';
+import { etcdserverpb } from '@conclave/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MemberProcess } from '../../members/member-process.js';
 import { type MetricFamily, parseExposition } from './exposition.js';
@@ -135,6 +137,23 @@ describe('metrics', () => {
       const moved = valueOf(after, name) - valueOf(before, name);
       if (least === 0) expect(moved, name).toBe(0);
       else expect(moved, name).toBeGreaterThanOrEqual(least);
+    }
+  });
+
+  it('count calls by the version that clients name', async () => {
+    const { host, clientPort: port } = member;
+    const channel = new GrpcChannel({ target: { host, port } });
+    const request = etcdserverpb.RangeRequest.encode(
+      etcdserverpb.RangeRequest.create({ key: Buffer.from('k') }),
+    );
+    const bytes = request.finish();
+    await channel.unary('/etcdserverpb.KV/Range', bytes, { metadata: { 'client-api-version': '3.6' } });
+    await channel.unary('/etcdserverpb.KV/Range', bytes);
+    await channel.close();
+    const families = await scrape();
+    for (const version of ['3.6', 'unknown']) {
+      const labels = `{type="unary",client_api_version="${version}"}`;
+      expect(valueOf(families, `etcd_server_client_requests_total${labels}`), version).toBe(1);
     }
   });
 

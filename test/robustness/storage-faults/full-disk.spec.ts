@@ -22,8 +22,9 @@ const waiting = { timeout: 20_000, interval: 50 };
 let disk: SmallDisk | undefined;
 let member: MemberProcess | undefined;
 afterEach(async () => {
+  if (disk === undefined) return member?.remove();
   await member?.stop('SIGKILL');
-  disk?.remove();
+  disk.remove();
   disk = undefined;
 });
 
