@@ -32,6 +32,7 @@ export interface EngineState {
   isLearner(): boolean;
   /** The kinds that are raised, whichever member they are about. */
   alarms(): readonly AlarmName[];
+  /** Each alarm with the member that it is about. */
   raisedAlarms(): readonly { readonly memberId: bigint; readonly kind: AlarmName }[];
   /** What comparing the members said of this one; while it is not sound the member serves nobody. */
   integrity(): Integrity;

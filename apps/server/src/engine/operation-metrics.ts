@@ -1,11 +1,11 @@
-import type { Meter } from './platform/meter.js';
+import { doublingBuckets, type Meter } from './platform/meter.js';
 import type { RequestParts } from './requests/request-parts.js';
 
 /** As etcd's. */
-const commitBuckets = Array.from({ length: 14 }, (_, power) => 0.001 * 2 ** power);
+const commitBuckets = doublingBuckets(0.001, 14);
 
 /** Seconds, as etcd's: 1 to 8,388,608. */
-const ttlBuckets = Array.from({ length: 24 }, (_, power) => 2 ** power);
+const ttlBuckets = doublingBuckets(1, 24);
 
 /** Shows how often things were done, under etcd's metric names; counted as plain numbers, read at scrape. */
 export function observeOperations(parts: RequestParts, meter: Meter): void {

@@ -1,4 +1,5 @@
 import {
+  doublingBuckets,
   type Counter,
   type Gauge,
   type Histogram,
@@ -19,11 +20,11 @@ export interface PeerInstruments {
 }
 
 /** 0.1 ms to 3.2768 s, doubling, as etcd has them. */
-const roundTripBuckets = Array.from({ length: 16 }, (_, i) => 0.0001 * 2 ** i);
+const roundTripBuckets = doublingBuckets(0.0001, 16);
 
 /** 0.1 s to 51.2 s, and 1 ms to 8.192 s, doubling, as etcd has them. */
-const saveBuckets = Array.from({ length: 10 }, (_, i) => 0.1 * 2 ** i);
-const syncBuckets = Array.from({ length: 14 }, (_, i) => 0.001 * 2 ** i);
+const saveBuckets = doublingBuckets(0.1, 10);
+const syncBuckets = doublingBuckets(0.001, 14);
 
 /** Metrics of the network between members, under etcd's names. */
 export class PeerMetrics {

@@ -1,3 +1,8 @@
+/** Bounds of a histogram's buckets, each twice the one before. */
+export function doublingBuckets(first: number, count: number): number[] {
+  return Array.from({ length: count }, (_, power) => first * 2 ** power);
+}
+
 /** Names and values that tell series of one name apart; all series of a name have the same label names. */
 export type Labels = Readonly<Record<string, string>>;
 

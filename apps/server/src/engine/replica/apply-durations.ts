@@ -1,10 +1,10 @@
 import type { ApplyResult } from '../apply/apply-result.js';
 import { commandHeaderBytes, CommandKind } from '../apply/command.js';
-import type { Histogram, Meter } from '../platform/meter.js';
+import { doublingBuckets, type Histogram, type Meter } from '../platform/meter.js';
 import type { Entry } from '../raft/message.js';
 
 /** 0.1 ms to 52 s, doubling, as etcd's. */
-const buckets = Array.from({ length: 20 }, (_, power) => 0.0001 * 2 ** power);
+const buckets = doublingBuckets(0.0001, 20);
 const help = 'The latency distributions of v3 apply called by backend.';
 
 /** How etcd calls the commands that it names differently. */

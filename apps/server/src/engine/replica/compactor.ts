@@ -2,7 +2,7 @@ import type { StateMachine } from '../apply/state-machine.js';
 import type { Backend } from '../backend/backend.js';
 import type { MvccStore } from '../mvcc/mvcc-store.js';
 import type { Clock } from '../platform/clock.js';
-import type { Histogram, Meter } from '../platform/meter.js';
+import { doublingBuckets, type Histogram, type Meter } from '../platform/meter.js';
 
 /** History rows that one slice looks at: at 0.3 to 0.4 µs a row far below the 5 ms that a request may be delayed. */
 const defaultRowsPerSlice = 2_000;
@@ -33,12 +33,12 @@ export class Compactor {
     this.pauses = meter.histogram(
       'etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds',
       'Bucketed histogram of db compaction pause duration.',
-      powersOfTwo(1, 13),
+      doublingBuckets(1, 13),
     );
     this.totals = meter.histogram(
       'etcd_debugging_mvcc_db_compaction_total_duration_milliseconds',
       'Bucketed histogram of db compaction total duration.',
-      powersOfTwo(100, 14),
+      doublingBuckets(100, 14),
     );
   }
 
@@ -80,9 +80,4 @@ export class Compactor {
       for (const callback of waiting) callback();
     });
   }
-}
-
-/** Buckets as etcd's: `count` bounds from `first` on. */
-function powersOfTwo(first: number, count: number): number[] {
-  return Array.from({ length: count }, (_, power) => first * 2 ** power);
 }

@@ -1,9 +1,10 @@
+import { doublingBuckets } from '../platform/meter.js';
 import type { UnaryMethod } from './method.js';
 import type { RequestParts } from './request-parts.js';
 import { unary } from './unary.js';
 
 /** As etcd's. */
-const defragmentBuckets = Array.from({ length: 13 }, (_, power) => 0.1 * 2 ** power);
+const defragmentBuckets = doublingBuckets(0.1, 13);
 
 /**
  * Maintenance.Defragment. The store uses its free pages again and never has to be rewritten; its file does not shrink. What

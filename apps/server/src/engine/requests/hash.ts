@@ -1,3 +1,4 @@
+import { doublingBuckets } from '../platform/meter.js';
 import { etcdserverpb, WireWriter } from '@conclave/protocol';
 import { crc32c } from '../mvcc/crc32c.js';
 import type { HashResult } from '../mvcc/hash.js';
@@ -15,7 +16,7 @@ const rowsPerSlice = 512;
 const hashOfNothing = crc32c(0, Buffer.from('key', 'latin1'));
 
 /** As etcd's. */
-const hashBuckets = Array.from({ length: 15 }, (_, power) => 0.01 * 2 ** power);
+const hashBuckets = doublingBuckets(0.01, 15);
 
 /**
  * Maintenance.HashKV: the hash of the history up to a revision (0: the current one) as this member has it, equal on all

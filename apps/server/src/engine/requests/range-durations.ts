@@ -1,8 +1,8 @@
 import type { Clock } from '../platform/clock.js';
-import type { Histogram, Meter } from '../platform/meter.js';
+import { doublingBuckets, type Histogram, type Meter } from '../platform/meter.js';
 
 /** 0.1 ms to 52 s, doubling, as etcd's. */
-const buckets = Array.from({ length: 20 }, (_, power) => 0.0001 * 2 ** power);
+const buckets = doublingBuckets(0.0001, 20);
 const help = 'The latency distributions of txn.Range';
 
 /** How long ranges take to be read, without the wait for a state that may be read. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ProtocolError, WireWriter } from '@conclave/protocol';
 import { joinPath, type DiskFile } from '../platform/disk.js';
-import type { Histogram } from '../platform/meter.js';
+import { doublingBuckets, type Histogram } from '../platform/meter.js';
 import { asProtocolError } from './decode.js';
 import type { RequestStream, ResponseStream, StreamMethod } from './method.js';
 import type { RequestParts } from './request-parts.js';
@@ -17,7 +17,7 @@ const sectorBytes = 512;
 const streamsMax = 4;
 
 /** As etcd's. */
-const durationBuckets = Array.from({ length: 17 }, (_, power) => 0.01 * 2 ** power);
+const durationBuckets = doublingBuckets(0.01, 17);
 
 /**
  * Maintenance.Snapshot: the state of this member at one applied entry, with everything that was applied when it was asked for.

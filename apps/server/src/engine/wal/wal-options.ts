@@ -1,7 +1,7 @@
 import { type Clock } from '../platform/clock.js';
 import { type Disk } from '../platform/disk.js';
 import { type Logger } from '../platform/logger.js';
-import { type Counter, type Histogram, type Meter } from '../platform/meter.js';
+import { doublingBuckets, type Counter, type Histogram, type Meter } from '../platform/meter.js';
 import { type Entry, type HardState } from '../raft/message.js';
 import { type WalMetadata } from './state.js';
 
@@ -81,7 +81,7 @@ export class WalMetrics {
   private readonly writeBytes: Counter;
 
   constructor(meter: Meter) {
-    const buckets = Array.from({ length: 14 }, (_, power) => 0.001 * 2 ** power);
+    const buckets = doublingBuckets(0.001, 14);
     this.fsyncSeconds = meter.histogram(
       'etcd_disk_wal_fsync_duration_seconds',
       'The latency distributions of fsync called by WAL.',

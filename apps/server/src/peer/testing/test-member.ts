@@ -95,7 +95,7 @@ export class TestMember {
     this.transport.onRemoved = () => void this.removals++;
   }
 
-  /** The value of a counter or gauge, all series of the name added up. */
+  /** The value of a counter or gauge, or how often a histogram observed, all series of the name added up. */
   metric(name: string): number {
     const family = this.registry.families.get(name);
     if (family === undefined) return 0;
