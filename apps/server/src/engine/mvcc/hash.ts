@@ -1,6 +1,6 @@
 import { ProtocolError } from '@conclave/protocol';
 import { assert } from '../platform/assert.js';
-import { crc32c } from './crc32c.js';
+import { crc32c } from '../platform/table-crc.js';
 import { Head, decodeHead } from './head-row.js';
 import { keyOfKeyValue } from './key-value.js';
 import { decodeLogRow, LogRow } from './log-row.js';

@@ -1,6 +1,6 @@
 import { doublingBuckets } from '../platform/meter.js';
 import { etcdserverpb, WireWriter } from '@conclave/protocol';
-import { crc32c } from '../mvcc/crc32c.js';
+import { crc32c } from '../platform/table-crc.js';
 import type { HashResult } from '../mvcc/hash.js';
 import { decodeRequest } from './decode.js';
 import type { UnaryMethod } from './method.js';

@@ -1,5 +1,5 @@
 import type { Backend, Table } from '../backend/backend.js';
-import { crc32c } from '../mvcc/crc32c.js';
+import { crc32c } from '../platform/table-crc.js';
 import type { HashScan } from '../mvcc/hash.js';
 import type { MvccStore } from '../mvcc/mvcc-store.js';
 

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { assert } from '../platform/assert.js';
 import { readUint64, writeUint64 } from '../platform/fields.js';
+import { shortCrc32 } from '../platform/table-crc.js';
 
 /**
  * The frame of everything in a log. Numbers are little-endian. A record starts at a multiple of 8 and its length is one:
@@ -104,7 +105,7 @@ export class RecordChain {
     writeUint64(view, at + 24, this.lastLsn);
     writeUint64(view, at + 32, this.syncedLsn);
     view.setUint32(at + 40, this.lastCrc, true);
-    const headerCrc = crc32(bytes.subarray(at, at + headerBytes - 4));
+    const headerCrc = shortCrc32(0, bytes, at, at + headerBytes - 4);
     view.setUint32(at + 44, headerCrc, true);
     for (let zero = at + headerBytes + payloadLength; zero < crcAt; zero++) bytes[zero] = 0;
     this.lastCrc = crc32(bytes.subarray(at + headerBytes, crcAt), headerCrc);
@@ -136,7 +137,7 @@ export function readHeader(source: RecordBytes, at: number): RecordHeader | unde
   const { bytes, view } = source;
   if (at + headerBytes > bytes.length || !hasMagic(source, at)) return undefined;
   const headerCrc = view.getUint32(at + 44, true);
-  if (crc32(bytes.subarray(at, at + headerBytes - 4)) !== headerCrc) return undefined;
+  if (shortCrc32(0, bytes, at, at + headerBytes - 4) !== headerCrc) return undefined;
   return {
     format: view.getUint8(at + 4),
     type: view.getUint8(at + 5),
