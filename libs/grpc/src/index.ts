@@ -8,6 +8,7 @@ export { type KeepaliveOptions } from './transport/keepalive.js';
 export * from './http2/error-code.js';
 export { type ConnectionOptions } from './http2/options.js';
 export { type CloseReason } from './http2/events.js';
+export { type Lender } from './http2/lender.js';
 export * from './grpc/metadata.js';
 export * from './grpc/service.js';
 export * from './grpc/error.js';

@@ -184,6 +184,7 @@ class SocketPipe implements Pipe {
   #error: Error | undefined;
   #isOpening: boolean;
   #heldBack = false;
+  readonly #isTls: boolean;
   readonly #onData = (chunk: Uint8Array): void => this.handler?.onBytes(chunk);
   readonly #onDrain = (): void => {
     if (!this.#heldBack) return;
@@ -205,6 +206,7 @@ class SocketPipe implements Pipe {
     openEvent: 'connect' | 'secureConnect' | undefined,
   ) {
     this.remote = remoteOf(socket);
+    this.#isTls = socket instanceof tls.TLSSocket;
     socket.on('data', this.#onData);
     socket.on('drain', this.#onDrain);
     socket.on('end', this.#onEnd);
@@ -228,6 +230,11 @@ class SocketPipe implements Pipe {
 
   get queuedBytes(): number {
     return this.socket.writableLength;
+  }
+
+  /** TLS does not tell when it has encrypted what was written. */
+  get isDrained(): boolean {
+    return !this.#isTls && this.socket.writableLength === 0;
   }
 
   write(chunks: readonly Uint8Array[]): boolean {

@@ -13,6 +13,7 @@ import {
   type RequestContext,
   type RequestStream,
   type ResponseStream,
+  type SendFramed,
   type StreamMethod,
   type UnaryMethod,
 } from '../engine/requests/method.js';
@@ -78,7 +79,7 @@ function streamMethod(method: StreamMethod): StreamServerMethod {
 
 class OpenStream implements StreamHandler, ResponseStream {
   onDrain: (() => void) | undefined;
-  readonly sendFramed: ((chunk: Uint8Array, messages: number) => boolean) | undefined;
+  readonly sendFramed: SendFramed | undefined;
   private readonly requests: RequestStream;
 
   constructor(
@@ -86,7 +87,9 @@ class OpenStream implements StreamHandler, ResponseStream {
     private readonly call: StreamCall,
   ) {
     call.onDrain = () => this.onDrain?.();
-    this.sendFramed = call.takesFrames ? (chunk, messages) => call.sendFramed(chunk, messages) : undefined;
+    this.sendFramed = call.takesFrames
+      ? (chunk, messages, lender) => call.sendFramed(chunk, messages, lender)
+      : undefined;
     this.requests = method.open(new StreamContext(call), this);
   }
 

@@ -1,3 +1,4 @@
+import { type Lender } from '../http2/lender.js';
 import { type GrpcStatus } from '../status.js';
 import { type Endpoint, type TlsPeer } from '../transport/pipe.js';
 import { type IncomingMetadata, type MetadataEntries } from './metadata.js';
@@ -42,9 +43,9 @@ export interface StreamCall extends ServerCall {
   readonly takesFrames: boolean;
   /**
    * Queues several messages at once: `chunk` holds `messages` of them back to back, each behind its prefix of five
-   * octets, uncompressed. Otherwise as `send`.
+   * octets, uncompressed. Otherwise as `send`; a `lender` may get the chunk back.
    */
-  sendFramed(chunk: Uint8Array, messages: number): boolean;
+  sendFramed(chunk: Uint8Array, messages: number, lender?: Lender): boolean;
   /** Sends the headers now instead of with the first message. Without effect once they were sent. */
   sendHeaders(): void;
   /** Ends the call with status OK, after everything sent. Ignored when the call has ended. */

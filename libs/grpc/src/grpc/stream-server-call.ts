@@ -1,3 +1,4 @@
+import { type Lender } from '../http2/lender.js';
 import { GrpcStatus } from '../status.js';
 import { gzip } from './compression.js';
 import { prefixBytes, writePrefix } from './message-reader.js';
@@ -70,13 +71,13 @@ export class StreamServerCall extends BaseServerCall implements StreamCall {
     return !this.route.isGzip;
   }
 
-  sendFramed(chunk: Uint8Array, messages: number): boolean {
+  sendFramed(chunk: Uint8Array, messages: number, lender?: Lender): boolean {
     if (this.isDone) return true;
     if (!this.stream.headersSent) this.sendHeaders();
     const { stats } = this.route;
     stats.messagesSent += messages;
     stats.bytesSent += chunk.length - messages * prefixBytes;
-    return this.host.connection.sendData(this.stream, chunk, false);
+    return this.host.connection.sendData(this.stream, chunk, false, undefined, lender);
   }
 
   sendHeaders(): void {

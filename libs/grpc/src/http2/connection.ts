@@ -4,6 +4,7 @@ import { type ConnectionEvents } from './events.js';
 import { type ConnectionOptions } from './options.js';
 import { Receiver } from './receiver.js';
 import { Sender } from './sender.js';
+import { type Lender } from './lender.js';
 import { type PeerSettings } from './settings.js';
 import { type ConnectionStats } from './stats.js';
 import { type HeaderSource, type Stream } from './stream.js';
@@ -66,14 +67,21 @@ export class Connection {
 
   /**
    * Sends or queues data, obeying the flow-control windows. `data` belongs to the connection from now on and must not be
-   * changed; `prefix` (at most a few octets, sent right before `data`) is copied during the call and may be reused.
+   * changed, unless a `lender` was given and gets it back; `prefix` (at most a few octets, sent right before `data`) is
+   * copied during the call and may be reused.
    *
    * @returns false when the stream has `streamQueueMark` octets or more queued: wait for the event `writable`. Also false
    *          when the stream is closed. A stream with which the connection would queue more than `maxQueuedBytes` is
    *          reset, and the event `reset` is called from inside.
    */
-  sendData(stream: Stream, data: Uint8Array, endStream: boolean, prefix?: Uint8Array): boolean {
-    return this.sender.sendData(stream, data, endStream, prefix);
+  sendData(
+    stream: Stream,
+    data: Uint8Array,
+    endStream: boolean,
+    prefix?: Uint8Array,
+    lender?: Lender,
+  ): boolean {
+    return this.sender.sendData(stream, data, endStream, prefix, lender);
   }
 
   /** Sends trailers behind all queued data; this ends our side of the stream. */
@@ -129,6 +137,14 @@ export class Connection {
    */
   takeOutput(): Uint8Array[] {
     return this.sender.takeOutput();
+  }
+
+  /**
+   * Says that what `takeOutput` gave last was written to the transport. `isCopied`: the transport refers to no array that
+   * `takeOutput` ever gave, so that their memory may be used again. Whoever cannot tell need not call this.
+   */
+  outputWritten(isCopied: boolean): void {
+    this.core.output.written(isCopied);
   }
 
   /** Whether `takeOutput` would give something. */

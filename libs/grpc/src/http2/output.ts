@@ -1,4 +1,6 @@
+import { assert } from './assert.js';
 import { FRAME_HEADER_BYTES } from './frame.js';
+import { type Lender } from './lender.js';
 import { type ConnectionStats } from './stats.js';
 
 const CHUNK_MIN = 2 * 1024;
@@ -9,7 +11,8 @@ export const REFERENCE_MIN = 8 * 1024;
 
 /**
  * Assembles frames. Small ones are written one behind the other into a chunk, so that one tick's answers leave in one part.
- * Parts that were taken belong to the transport: their octets are never written again, the next frame goes behind them.
+ * Parts that were taken belong to the transport, and the next frame goes behind them, until the transport says that it has
+ * copied everything: then the chunk is filled from its beginning again.
  *
  * Invariants: `chunk[taken, position)` is what the chunk holds beyond `parts`; `size` is the sum of both;
  * `taken <= position <= chunk.length`.
@@ -20,6 +23,9 @@ export class Output {
   private taken = 0;
   private parts: Uint8Array[] = [];
   private partBytes = 0;
+  /** Whose octets end in what waits, and in what was taken last. */
+  private lenders: Lender[] = [];
+  private takenLenders: Lender[] = [];
   private chunkSize = CHUNK_MIN;
   private signalled = false;
 
@@ -89,6 +95,11 @@ export class Output {
     this.partBytes += bytes.length;
   }
 
+  /** Notes that the last octets of a loan were appended. */
+  lent(lender: Lender): void {
+    this.lenders.push(lender);
+  }
+
   /** Holds back signals while the owner is taking anyway. */
   beginTake(): void {
     this.signalled = true;
@@ -108,9 +119,27 @@ export class Output {
     const parts = this.parts;
     if (parts.length > 0) this.parts = [];
     this.partBytes = 0;
+    if (this.takenLenders.length > 0) this.takenLenders = [];
+    if (this.lenders.length > 0) [this.takenLenders, this.lenders] = [this.lenders, this.takenLenders];
     // The next chunks fit what this connection lately writes per tick; an idle one keeps little.
     this.chunkSize = Math.min(CHUNK_MAX, Math.max(CHUNK_MIN, (this.chunkSize >>> 1) + size));
     return parts;
+  }
+
+  /**
+   * What was taken was written, and nothing was added since. `isCopied`: the transport refers to none of it any more, nor to what
+   * was taken before.
+   */
+  written(isCopied: boolean): void {
+    if (isCopied) {
+      assert(this.size === 0, 'what was taken is all that there was');
+      this.position = 0;
+      this.taken = 0;
+    }
+    const lenders = this.takenLenders;
+    if (lenders.length === 0) return;
+    if (isCopied) for (const lender of lenders) lender.returned();
+    lenders.length = 0;
   }
 
   private seal(): void {

@@ -1,20 +1,25 @@
 import { assert } from './assert.js';
+import { type Lender } from './lender.js';
 
 /**
  * The DATA octets that one stream has waiting, as the pieces in which the application gave them.
  *
  * Invariant: `bytes` is the sum of the lengths of `pieces[head..]` minus `offset`; no piece is empty; `offset` lies inside
- * `pieces[head]`.
+ * `pieces[head]`; `lenders` are those of the pieces at the same places.
  */
 export class SendQueue {
   bytes = 0;
+  /** Lender of the piece whose last octets `take` gave; undefined when it gave others, and when nobody lent the piece. */
+  finished: Lender | undefined;
   private pieces: Uint8Array[] = [];
+  private lenders: (Lender | undefined)[] = [];
   private head = 0;
   private offset = 0;
 
-  push(piece: Uint8Array): void {
+  push(piece: Uint8Array, lender?: Lender): void {
     if (piece.length === 0) return;
     this.pieces.push(piece);
+    this.lenders.push(lender);
     this.bytes += piece.length;
   }
 
@@ -26,6 +31,7 @@ export class SendQueue {
     const length = rest < max ? rest : max;
     const taken = length === piece.length ? piece : piece.subarray(this.offset, this.offset + length);
     this.bytes -= length;
+    this.finished = length === rest ? this.lenders[this.head] : undefined;
     if (length === rest) this.advance();
     else this.offset += length;
     return taken;
@@ -33,6 +39,8 @@ export class SendQueue {
 
   clear(): void {
     this.pieces = [];
+    this.lenders = [];
+    this.finished = undefined;
     this.head = 0;
     this.offset = 0;
     this.bytes = 0;
@@ -43,10 +51,12 @@ export class SendQueue {
     this.head++;
     if (this.head === this.pieces.length) {
       this.pieces.length = 0;
+      this.lenders.length = 0;
       this.head = 0;
     } else if (this.head >= 64 && this.head * 2 >= this.pieces.length) {
       // Forget the pieces that are out, at a cost that their number has paid for.
       this.pieces.splice(0, this.head);
+      this.lenders.splice(0, this.head);
       this.head = 0;
     }
   }

@@ -4,6 +4,7 @@ import { assert } from './assert.js';
 import { type ConnectionCore } from './core.js';
 import { ErrorCode } from './error-code.js';
 import { FRAME_HEADER_BYTES, Flag, FrameType } from './frame.js';
+import { type Lender } from './lender.js';
 import { REFERENCE_MIN } from './output.js';
 import { StreamRing } from './stream-ring.js';
 import { type HeaderSource, Stream } from './stream.js';
@@ -48,15 +49,22 @@ export class Sender {
     this.core.localEnded(stream);
   }
 
-  sendData(stream: Stream, data: Uint8Array, endStream: boolean, prefix: Uint8Array = EMPTY): boolean {
+  sendData(
+    stream: Stream,
+    data: Uint8Array,
+    endStream: boolean,
+    prefix: Uint8Array = EMPTY,
+    lender?: Lender,
+  ): boolean {
     if (!stream.localOpen || stream.endQueued) return false;
     assert(stream.headersSent, 'headers are sent before data');
     if (endStream) stream.endQueued = true;
     const length = prefix.length + data.length;
-    if (!this.mayWriteNow(stream, length)) return this.enqueue(stream, prefix, data, length);
+    if (!this.mayWriteNow(stream, length)) return this.enqueue(stream, prefix, data, lender);
     this.writeDataHeader(stream, length, endStream);
     if (prefix.length > 0) this.core.output.copy(prefix, 0, prefix.length);
     this.writePayload(data);
+    if (lender !== undefined) this.core.output.lent(lender);
     if (endStream) this.core.localEnded(stream);
     return true;
   }
@@ -166,15 +174,16 @@ export class Sender {
     );
   }
 
-  private enqueue(stream: Stream, prefix: Uint8Array, data: Uint8Array, length: number): boolean {
+  private enqueue(stream: Stream, prefix: Uint8Array, data: Uint8Array, lender: Lender | undefined): boolean {
     const { core } = this;
+    const length = prefix.length + data.length;
     if (core.queuedBytes > 0 && core.queuedBytes + length > core.options.maxQueuedBytes) {
       core.resetStream(stream, ErrorCode.ENHANCE_YOUR_CALM);
       core.events.reset(stream, ErrorCode.ENHANCE_YOUR_CALM, 'local');
       return false;
     }
     if (prefix.length > 0) stream.queue.push(Uint8Array.from(prefix));
-    stream.queue.push(data);
+    stream.queue.push(data, lender);
     core.queuedBytes += length;
     this.schedule(stream);
     if (stream.queue.bytes < core.options.streamQueueMark) return true;
@@ -206,15 +215,17 @@ export class Sender {
   /** Writes one DATA frame with as much of the queue as limits allow. */
   private writeQueued(stream: Stream): void {
     const { core } = this;
-    const queued = stream.queue.bytes;
+    const { queue } = stream;
+    const queued = queue.bytes;
     let length = Math.min(queued, core.sendWindow, stream.sendWindow, core.peerSettings.maxFrameSize);
     const ends = length === queued && stream.endQueued && stream.pendingTrailers === undefined;
     core.queuedBytes -= length;
     this.writeDataHeader(stream, length, ends);
     while (length > 0) {
-      const piece = stream.queue.take(length);
+      const piece = queue.take(length);
       length -= piece.length;
       this.writePayload(piece);
+      if (queue.finished !== undefined) core.output.lent(queue.finished);
     }
   }
 

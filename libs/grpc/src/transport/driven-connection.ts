@@ -178,6 +178,7 @@ export abstract class DrivenConnection implements PipeHandler, ConnectionEvents,
       const chunks = this.connection.takeOutput();
       if (chunks.length === 0) break;
       this.#isPipeBlocked = !this.pipe.write(chunks);
+      this.connection.outputWritten(this.pipe.isDrained);
     }
     if (this.#isEnding) this.#finish();
     else if (this.#isPipeBlocked && this.role === 'server') this.pipe.pause();

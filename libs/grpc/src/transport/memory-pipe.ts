@@ -31,6 +31,8 @@ export function createMemoryPipePair(
 
 class MemoryPipe implements Pipe {
   readonly tls: TlsPeer | undefined = undefined;
+  /** The other end may keep what it reads. */
+  readonly isDrained = false;
   #handler: PipeHandler | undefined;
   #other: MemoryPipe | undefined;
   /** Invariant: `#incomingBytes` is the sum of the lengths in `#incoming`. */

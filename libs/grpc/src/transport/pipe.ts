@@ -57,6 +57,11 @@ export interface Pipe {
   /** Bytes that were written and not yet taken by the kernel. */
   readonly queuedBytes: number;
   /**
+   * Whether the pipe refers to no chunk any more that was given to `write`: the kernel has copied them all, and their memory may
+   * be written again. A pipe that does not know says false.
+   */
+  readonly isDrained: boolean;
+  /**
    * Sends the chunks in order, once the pipe is open, in one system call where the platform can. The chunks belong to the pipe afterwards.
    * False: hold back until `onDrain`. Bytes written to a pipe that is closed are dropped.
    */

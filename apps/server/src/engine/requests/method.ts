@@ -1,4 +1,5 @@
 import type { ProtocolError } from '@conclave/protocol';
+import type { ChunkLender } from '../watch/watch-sink.js';
 
 /** What the transport knows of a caller. */
 export interface RequestContext {
@@ -24,15 +25,18 @@ export interface UnaryMethod {
   call(request: Uint8Array, context: RequestContext, reply: Reply): void;
 }
 
+/** @param lender Told when the chunk is not needed any more, if the transport knows. */
+export type SendFramed = (chunk: Uint8Array, messages: number, lender: ChunkLender) => boolean;
+
 /** Where a streaming method sends its answers; implemented by the transport. */
 export interface ResponseStream {
   /** Queues one encoded message. False: the peer reads slower than we send, wait for `onDrain` before sending more. */
   send(message: Uint8Array): boolean;
   /**
    * Queues several messages at once; undefined when the transport cannot. `chunk` holds `messages` of them back to back,
-   * each behind gRPC's prefix of five bytes, and is not written again. Otherwise as `send`.
+   * each behind gRPC's prefix of five bytes, and is not written again before it is given back. Otherwise as `send`.
    */
-  readonly sendFramed?: ((chunk: Uint8Array, messages: number) => boolean) | undefined;
+  readonly sendFramed?: SendFramed | undefined;
   /** Ends the stream, with status OK when there is no error. Nothing may be sent afterwards. */
   end(error?: ProtocolError): void;
   /** Set by the method: called when a stream that held back accepts messages again. */

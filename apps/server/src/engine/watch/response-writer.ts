@@ -1,5 +1,6 @@
 import { assert } from '../platform/assert.js';
 import { type SharedEvent } from './shared-event.js';
+import { type Slab, type SlabPool } from './slab.js';
 import { type WatchStream } from './watch-stream.js';
 import { type Watcher } from './watcher.js';
 
@@ -13,15 +14,13 @@ const FRAGMENT_BYTES = 2;
 
 /**
  * Assembles responses with events by copying bytes: the header that all responses of a revision share, the watch id,
- * and events that all watchers share. Responses of one stream are gathered into one chunk. Chunks are cut from slabs
- * that are never written twice, so the sink may keep them.
+ * and events that all watchers share. Responses of one stream are gathered into one chunk. Chunks are lent to the sink,
+ * which may keep them: a slab is not written again before all of its chunks came back.
  *
- * Invariant: the chunk of the current stream is `slab[start, at)` and holds `messages` whole messages.
+ * Invariant: the chunk of the current stream is `slab.bytes[slab.start, slab.at)` and holds `messages` whole messages.
  */
 export class ResponseWriter {
-  private slab = Buffer.allocUnsafeSlow(CHUNK_BYTES);
-  private start = 0;
-  private at = 0;
+  private slab: Slab;
   private messages = 0;
   private stream: WatchStream | undefined = undefined;
   /** The stream gets one response only, which may be the same as that of the stream before. */
@@ -29,7 +28,12 @@ export class ResponseWriter {
   private readonly shared = new SharedResponse();
 
   /** @param fragmentBytes Responses that ask for it are split at this size. */
-  constructor(private readonly fragmentBytes: number) {}
+  constructor(
+    private readonly fragmentBytes: number,
+    private readonly slabs: SlabPool,
+  ) {
+    this.slab = slabs.take(0);
+  }
 
   /** What is written from now on, for `watchers` watchers, goes to `stream`; `flush` ends that. */
   begin(stream: WatchStream, watchers: number): void {
@@ -67,15 +71,12 @@ export class ResponseWriter {
     assert(stream !== undefined, 'a message is written for a stream');
     if (shared.header !== header || shared.event !== event || shared.idField !== watcher.idField) {
       this.message(header, watcher, 0, 1, header.length + watcher.idField.length + event.length, false, true);
-      shared.header = header;
-      shared.event = event;
-      shared.idField = watcher.idField;
-      shared.framed = this.slab.subarray(this.start, this.at);
-      shared.plain = shared.framed.subarray(GRPC_PREFIX_BYTES);
-      this.start = this.at;
+      const { slab } = this;
+      shared.replace(header, event, watcher.idField, slab);
+      slab.start = slab.at;
       this.messages = 0;
     }
-    stream.take(stream.takesFrames ? shared.framed : shared.plain, 1);
+    stream.take(stream.takesFrames ? shared.framed : shared.plain, 1, shared.lend());
   }
 
   private writeFragments(header: Uint8Array, watcher: Watcher, count: number): void {
@@ -108,60 +109,79 @@ export class ResponseWriter {
   ): void {
     this.reserve(GRPC_PREFIX_BYTES + size);
     const { slab } = this;
+    const { bytes } = slab;
     const { matched, prevKv, idField } = watcher;
-    let { at } = this;
+    let { at } = slab;
     const end = at + GRPC_PREFIX_BYTES + size;
-    slab[at] = 0;
-    slab[at + 1] = size >>> 24;
-    slab[at + 2] = (size >>> 16) & 0xff;
-    slab[at + 3] = (size >>> 8) & 0xff;
-    slab[at + 4] = size & 0xff;
+    bytes[at] = 0;
+    bytes[at + 1] = size >>> 24;
+    bytes[at + 2] = (size >>> 16) & 0xff;
+    bytes[at + 3] = (size >>> 8) & 0xff;
+    bytes[at + 4] = size & 0xff;
     at += GRPC_PREFIX_BYTES;
-    slab.set(header, at);
+    bytes.set(header, at);
     at += header.length;
-    for (let index = 0; index < idField.length; index++) slab[at++] = idField[index];
+    for (let index = 0; index < idField.length; index++) bytes[at++] = idField[index];
     if (isFragment) {
-      slab[at++] = TAG_FRAGMENT;
-      slab[at++] = 1;
+      bytes[at++] = TAG_FRAGMENT;
+      bytes[at++] = 1;
     }
-    for (let event = from; event < to; event++) {
-      const bytes = bytesOf(matched[event], prevKv);
-      slab.set(bytes, at);
-      at += bytes.length;
+    for (let index = from; index < to; index++) {
+      const event = bytesOf(matched[index], prevKv);
+      bytes.set(event, at);
+      at += event.length;
     }
     assert(at === end, 'a message is as long as was said');
-    this.at = at;
+    slab.at = at;
     this.messages++;
     const stream = this.stream;
     assert(stream !== undefined, 'a message is written for a stream');
-    if (!isKept && (at - this.start >= CHUNK_BYTES || !stream.takesFrames)) this.handOver();
+    if (!isKept && (at - slab.start >= CHUNK_BYTES || !stream.takesFrames)) this.handOver();
   }
 
   private reserve(bytes: number): void {
-    if (this.slab.length - this.at >= bytes) return;
+    if (this.slab.room >= bytes) return;
     this.handOver();
-    this.slab = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, bytes));
-    this.start = 0;
-    this.at = 0;
+    this.slab = this.slabs.take(bytes);
   }
 
   private handOver(): void {
-    const { stream, messages, start, at } = this;
+    const { stream, messages, slab } = this;
     if (messages === 0 || stream === undefined) return;
-    this.start = at;
+    const { bytes, start, at } = slab;
+    slab.start = at;
     this.messages = 0;
     assert(stream.takesFrames || messages === 1, 'a sink without frames takes one message at a time');
-    stream.take(this.slab.subarray(stream.takesFrames ? start : start + GRPC_PREFIX_BYTES, at), messages);
+    const chunk = bytes.subarray(stream.takesFrames ? start : start + GRPC_PREFIX_BYTES, at);
+    stream.take(chunk, messages, slab.lend());
   }
 }
 
-/** The last response that was written for a stream on its own, and what it was made of. */
+/** The last response that was written for a stream on its own, and what it was made of. Its bytes are on loan here. */
 class SharedResponse {
   header: Uint8Array | undefined = undefined;
   event: Uint8Array | undefined = undefined;
   idField: Uint8Array | undefined = undefined;
   framed: Uint8Array = new Uint8Array(0);
   plain: Uint8Array = new Uint8Array(0);
+  private slab: Slab | undefined = undefined;
+
+  /** Keeps what the slab's chunk holds. */
+  replace(header: Uint8Array, event: Uint8Array, idField: Uint8Array, slab: Slab): void {
+    this.slab?.returned();
+    this.slab = slab.lend();
+    this.header = header;
+    this.event = event;
+    this.idField = idField;
+    this.framed = slab.bytes.subarray(slab.start, slab.at);
+    this.plain = this.framed.subarray(GRPC_PREFIX_BYTES);
+  }
+
+  /** The same bytes for one more stream. */
+  lend(): Slab {
+    assert(this.slab !== undefined, 'there is a response');
+    return this.slab.lend();
+  }
 }
 
 function bytesOf(event: SharedEvent, prevKv: boolean): Uint8Array {

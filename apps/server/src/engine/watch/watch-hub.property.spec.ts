@@ -222,6 +222,7 @@ class Run {
       catchUpRevisionsMax: 4,
       inlineChangesMax: 3,
       stepRows: 2,
+      slabBytes: 400,
     });
     const options = [{ capacity: 3 }, { capacity: 4, framed: true }, { framed: true }];
     for (const option of options)

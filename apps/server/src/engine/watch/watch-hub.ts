@@ -8,6 +8,7 @@ import { Delivery } from './delivery.js';
 import { LogReader } from './log-reader.js';
 import { type ControlResponse, encodeControl, HeaderField, type WatchHeader } from './response-bytes.js';
 import { ResponseWriter } from './response-writer.js';
+import { SlabPool } from './slab.js';
 import { type WatchSink } from './watch-sink.js';
 import { type WatchAuthorizer, WatchStream } from './watch-stream.js';
 import { type Watcher } from './watcher.js';
@@ -28,6 +29,8 @@ export interface WatchHubOptions {
   readonly inlineChangesMax?: number;
   /** Log rows read between two looks at the clock; default 512. */
   readonly stepRows?: number;
+  /** Size of the pieces of memory that responses are written to; default 256 KiB. */
+  readonly slabBytes?: number;
 }
 
 /** Figures for metrics. */
@@ -85,7 +88,7 @@ export class WatchHub {
     this.inlineChangesMax = options.inlineChangesMax ?? INLINE_CHANGES;
     this.stepRows = options.stepRows ?? STEP_ROWS;
     this.headerField = new HeaderField(options.header);
-    const writer = new ResponseWriter(options.fragmentBytes);
+    const writer = new ResponseWriter(options.fragmentBytes, new SlabPool(options.slabBytes));
     this.delivery = new Delivery(writer);
     this.reader = new LogReader(this.delivery);
     this.catchUp = new CatchUp(this, writer, options.catchUpRevisionsMax ?? CATCH_UP_REVISIONS);

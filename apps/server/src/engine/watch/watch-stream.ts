@@ -4,7 +4,7 @@ import { assert } from '../platform/assert.js';
 import { type Timer } from '../platform/clock.js';
 import { type ControlResponse } from './response-bytes.js';
 import { type WatchHub } from './watch-hub.js';
-import { type WatchSink } from './watch-sink.js';
+import { type ChunkLender, type WatchSink } from './watch-sink.js';
 import { Watcher } from './watcher.js';
 
 /**
@@ -156,10 +156,11 @@ export class WatchStream {
   }
 
   /** Part of the writer: takes responses, behind their prefixes if `takesFrames`, else one message without. */
-  take(chunk: Uint8Array, messages: number): void {
-    if (this.isClosed) return;
+  take(chunk: Uint8Array, messages: number, lender: ChunkLender): void {
+    if (this.isClosed) return lender.returned();
     const { sink } = this;
-    const accepts = sink.sendFramed !== undefined ? sink.sendFramed(chunk, messages) : sink.send(chunk);
+    const accepts =
+      sink.sendFramed !== undefined ? sink.sendFramed(chunk, messages, lender) : sink.send(chunk);
     if (!accepts) this.isBlocked = true;
   }
 

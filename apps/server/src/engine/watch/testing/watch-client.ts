@@ -1,6 +1,6 @@
 import { etcdserverpb } from '@conclave/protocol';
 import { type WatchHub } from '../watch-hub.js';
-import { type WatchSink } from '../watch-sink.js';
+import { type ChunkLender, type WatchSink } from '../watch-sink.js';
 import { type WatchAuthorizer, type WatchStream } from '../watch-stream.js';
 
 export interface WatchClientOptions {
@@ -11,18 +11,28 @@ export interface WatchClientOptions {
   readonly authorize?: WatchAuthorizer;
 }
 
-/** The other end of a watch stream: decodes what arrives, and reads only when told to, if it has a capacity. */
+/** A message as it was sent; `lender` of the last one of a chunk gets it back. */
+interface SentMessage {
+  readonly bytes: Uint8Array;
+  readonly lender: ChunkLender | undefined;
+}
+
+/**
+ * The other end of a watch stream. With a capacity it reads only when told to: what was sent lies in the writer's memory
+ * until then, and is decoded as late as that. A sink of frames gives chunks back, another one keeps them.
+ */
 export class WatchClient {
   readonly stream: WatchStream;
   /** Responses that the client has read. */
   readonly received: etcdserverpb.WatchResponse[] = [];
-  private queued: etcdserverpb.WatchResponse[] = [];
+  private queued: SentMessage[] = [];
   private readonly capacity: number;
 
   constructor(hub: WatchHub, options: WatchClientOptions = {}) {
     this.capacity = options.capacity ?? Number.POSITIVE_INFINITY;
     const sink: WatchSink = { send: (message) => this.take(message) };
-    if (options.framed === true) sink.sendFramed = (chunk, messages) => this.takeFramed(chunk, messages);
+    if (options.framed === true)
+      sink.sendFramed = (chunk, messages, lender) => this.takeFramed(chunk, messages, lender);
     this.stream = hub.open(sink, options.authorize);
   }
 
@@ -41,22 +51,28 @@ export class WatchClient {
 
   /** Reads everything that was sent. */
   drain(): void {
-    this.received.push(...this.queued);
-    this.queued = [];
+    this.read();
     this.stream.drained();
   }
 
-  private take(message: Uint8Array): boolean {
-    const response = etcdserverpb.WatchResponse.decode(message);
-    if (this.capacity === Number.POSITIVE_INFINITY) {
-      this.received.push(response);
-      return true;
+  private read(): void {
+    for (const { bytes, lender } of this.queued) {
+      this.received.push(etcdserverpb.WatchResponse.decode(bytes));
+      lender?.returned();
     }
-    this.queued.push(response);
-    return this.queued.length < this.capacity;
+    this.queued = [];
   }
 
-  private takeFramed(chunk: Uint8Array, messages: number): boolean {
+  private take(bytes: Uint8Array, lender?: ChunkLender): boolean {
+    this.queued.push({ bytes, lender });
+    if (this.queued.length < this.capacity) {
+      if (this.capacity === Number.POSITIVE_INFINITY) this.read();
+      return true;
+    }
+    return false;
+  }
+
+  private takeFramed(chunk: Uint8Array, messages: number, lender: ChunkLender): boolean {
     const view = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
     let at = 0;
     let count = 0;
@@ -64,8 +80,9 @@ export class WatchClient {
     while (at < view.length) {
       if (view[at] !== 0) throw new Error('a message of the chunk says that it is compressed');
       const length = view.readUInt32BE(at + 1);
-      accepts = this.take(view.subarray(at + 5, at + 5 + length));
-      at += 5 + length;
+      const end = at + 5 + length;
+      accepts = this.take(view.subarray(at + 5, end), end === view.length ? lender : undefined);
+      at = end;
       count++;
     }
     if (at !== view.length || count !== messages)
