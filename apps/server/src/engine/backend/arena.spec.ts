@@ -1,15 +1,29 @@
 import { describe, expect, it } from 'vitest';
-import { Arena, CHUNK_BYTES, ChunkPool, readRedo } from './arena.js';
+import { Arena, CHUNK_BYTES, ChunkPool } from './arena.js';
+import { firstRecordAt, RecordKind, RedoCursor } from './redo-list.js';
 
 function replay(arena: Arena): unknown[] {
   const seen: unknown[] = [];
-  readRedo(arena.redo(), {
-    put: (table, key, value) => seen.push(['put', table, key, Buffer.from(value).toString('latin1')]),
-    delete: (table, key) => seen.push(['delete', table, key]),
-    appendLog: (main, sub, row) => seen.push(['append', main, sub, Buffer.from(row).toString('latin1')]),
-    deleteLog: (main, sub) => seen.push(['deleteLog', main, sub]),
-  });
+  for (const [number, { memory, usedBytes }] of arena.redo().entries()) {
+    const cursor = new RedoCursor(memory, firstRecordAt(number), usedBytes);
+    while (cursor.next()) seen.push(recordAt(cursor));
+  }
   return seen;
+}
+
+function recordAt(cursor: RedoCursor): unknown[] {
+  const { kind, table, main, sub } = cursor;
+  const value = Buffer.from(cursor.value()).toString('latin1');
+  switch (kind) {
+    case RecordKind.put:
+      return [cursor.isSuperseded ? 'superseded put' : 'put', table, cursor.key(), value];
+    case RecordKind.delete:
+      return ['delete', table, cursor.key()];
+    case RecordKind.appendLog:
+      return ['append', main, sub, value];
+    default:
+      return ['deleteLog', main, sub];
+  }
 }
 
 describe('Arena', () => {
@@ -30,6 +44,24 @@ describe('Arena', () => {
       ['deleteLog', 7, 2],
       ['put', 0, '', ''],
     ]);
+  });
+
+  it('tells which puts are superseded, also in an earlier chunk', () => {
+    const arena = new Arena(new ChunkPool(4));
+    const first = arena.appendPut(2, 'k', Buffer.from('1'));
+    const second = arena.appendPut(2, 'k', Buffer.alloc(CHUNK_BYTES / 2));
+    arena.supersede(first);
+    const third = arena.appendPut(2, 'k', Buffer.alloc(CHUNK_BYTES / 2, '3'));
+    arena.supersede(second);
+    arena.appendDelete(2, 'other');
+    expect(Buffer.from(arena.valueOfPut(first)).toString()).toBe('1');
+    expect(replay(arena).map((record) => (record as unknown[]).slice(0, 3))).toEqual([
+      ['superseded put', 2, 'k'],
+      ['superseded put', 2, 'k'],
+      ['put', 2, 'k'],
+      ['delete', 2, 'other'],
+    ]);
+    expect(arena.valueOfPut(third)[0]).toBe('3'.charCodeAt(0));
   });
 
   it('goes on in further chunks, and gives a record longer than a chunk one of its own', () => {

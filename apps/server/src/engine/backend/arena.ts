@@ -1,42 +1,24 @@
 import { assert } from '../platform/assert.js';
 import { type ByteString } from './backend.js';
-
-/**
- * The redo list of one generation: every change, in order, in memory that the flush thread can read as it is.
- *
- * Records lie one after the other in chunks of shared memory, each at a multiple of 8 bytes. Words are 32 bits in the
- * byte order of the machine, since a record never leaves it:
- *
- *     put        [kind | table << 8] [key bytes] [value bytes] key value
- *     delete     [kind | table << 8] [key bytes] [0]           key
- *     appendLog  [kind]              [sub]       [row bytes]   [main low] [main high] row
- *     deleteLog  [kind]              [sub]       [0]           [main low] [main high]
- *
- * An address counts units of 8 bytes: the chunk's number times 2^17, plus the unit within the chunk. A record longer
- * than a chunk gets a chunk of its own, whose number addresses its start. Address 0 belongs to no record.
- */
-const PUT = 1;
-const DELETE = 2;
-const APPEND_LOG = 3;
-const DELETE_LOG = 4;
+import {
+  FIRST_RECORD_AT,
+  LOG_HEADER_BYTES,
+  RECORD_ALIGNMENT_SHIFT,
+  RecordKind,
+  type RedoChunk,
+  SUPERSEDED,
+  TABLE_HEADER_BYTES,
+} from './redo-list.js';
 
 /** 1 MiB. */
 export const CHUNK_BYTES = 1 << 20;
-const UNIT_SHIFT = 3;
+const UNIT_SHIFT = RECORD_ALIGNMENT_SHIFT;
 const CHUNK_UNIT_BITS = 17;
 const CHUNK_UNIT_MASK = (1 << CHUNK_UNIT_BITS) - 1;
 /** Addresses stay below 2^28, so that an address and two flags are a small integer of the JavaScript engine. */
 const CHUNKS_MAX = 1 << 11;
-const TABLE_HEADER_BYTES = 12;
-const LOG_HEADER_BYTES = 20;
 /** Below this length a loop over the characters beats a call of `write`. */
 const SHORT_KEY_BYTES = 24;
-
-/** What the flush thread gets: the memory and how much of it is in use. */
-export interface RedoChunk {
-  readonly memory: SharedArrayBuffer;
-  readonly usedBytes: number;
-}
 
 /** Views of one chunk. Invariant: `usedBytes` is a multiple of 8 and at most the length of `memory`. */
 interface Chunk {
@@ -64,7 +46,12 @@ export class ChunkPool {
   }
 }
 
-/** Writes the redo list of one generation and reads values back by address. */
+/**
+ * Writes the redo list of one generation and reads values back by address.
+ *
+ * An address counts units of 8 bytes: the chunk's number times 2^17, plus the unit within the chunk. A record longer
+ * than a chunk gets a chunk of its own, whose number addresses its start. Address 0 belongs to no record.
+ */
 export class Arena {
   private readonly chunks: Chunk[] = [];
   private current: Chunk;
@@ -74,7 +61,7 @@ export class Arena {
 
   constructor(private readonly pool: ChunkPool) {
     this.current = this.addChunk(pool.take());
-    this.current.usedBytes = 1 << UNIT_SHIFT;
+    this.current.usedBytes = FIRST_RECORD_AT;
   }
 
   /** Bytes of all records. */
@@ -86,7 +73,7 @@ export class Arena {
     const address = this.reserve(TABLE_HEADER_BYTES + key.length + value.length);
     const { words, bytes } = this.current;
     const word = (address - this.base) << 1;
-    words[word] = PUT | (table << 8);
+    words[word] = RecordKind.put | (table << 8);
     words[word + 1] = key.length;
     words[word + 2] = value.length;
     const at = (word << 2) + TABLE_HEADER_BYTES;
@@ -99,7 +86,7 @@ export class Arena {
     const address = this.reserve(TABLE_HEADER_BYTES + key.length);
     const { words, bytes } = this.current;
     const word = (address - this.base) << 1;
-    words[word] = DELETE | (table << 8);
+    words[word] = RecordKind.delete | (table << 8);
     words[word + 1] = key.length;
     words[word + 2] = 0;
     writeKey(bytes, key, (word << 2) + TABLE_HEADER_BYTES);
@@ -108,15 +95,21 @@ export class Arena {
 
   appendLog(main: number, sub: number, row: Uint8Array): number {
     const address = this.reserve(LOG_HEADER_BYTES + row.length);
-    const word = this.writeLogHeader(address, APPEND_LOG, main, sub, row.length);
+    const word = this.writeLogHeader(address, RecordKind.appendLog, main, sub, row.length);
     this.current.bytes.set(row, (word << 2) + LOG_HEADER_BYTES);
     return address;
   }
 
   appendDeleteLog(main: number, sub: number): number {
     const address = this.reserve(LOG_HEADER_BYTES);
-    this.writeLogHeader(address, DELETE_LOG, main, sub, 0);
+    this.writeLogHeader(address, RecordKind.deleteLog, main, sub, 0);
     return address;
+  }
+
+  /** A later record of the list changes the key of the put at `address` once more. */
+  supersede(address: number): void {
+    const { words } = this.chunks[address >>> CHUNK_UNIT_BITS];
+    words[(address & CHUNK_UNIT_MASK) << 1] |= SUPERSEDED;
   }
 
   /** The value that the put at `address` wrote, in place. */
@@ -189,57 +182,4 @@ function writeKey(bytes: Buffer, key: ByteString, at: number): void {
     return;
   }
   for (let i = 0; i < key.length; i++) bytes[at + i] = key.charCodeAt(i);
-}
-
-/** Receives the records of a redo list in order. Values and rows are views of the shared memory. */
-export interface RedoVisitor {
-  put(table: number, key: ByteString, value: Uint8Array): void;
-  delete(table: number, key: ByteString): void;
-  appendLog(main: number, sub: number, row: Uint8Array): void;
-  deleteLog(main: number, sub: number): void;
-}
-
-/** Reads a redo list. The first chunk starts with one unused unit. */
-export function readRedo(chunks: readonly RedoChunk[], visitor: RedoVisitor): void {
-  for (let number = 0; number < chunks.length; number++) {
-    const { memory, usedBytes } = chunks[number];
-    const bytes = Buffer.from(memory);
-    const words = new Uint32Array(memory);
-    let at = number === 0 ? 1 << UNIT_SHIFT : 0;
-    while (at < usedBytes) at = readRecord(memory, bytes, words, at, visitor);
-    assert(at === usedBytes, 'a redo list ends with the end of a record');
-  }
-}
-
-/** Hands over the record at `at` and returns the position after it. */
-function readRecord(
-  memory: SharedArrayBuffer,
-  bytes: Buffer,
-  words: Uint32Array,
-  at: number,
-  visitor: RedoVisitor,
-): number {
-  const word = at >>> 2;
-  const kind = words[word] & 255;
-  const table = words[word] >>> 8;
-  const length = words[word + 2];
-  let end: number;
-  if (kind === PUT || kind === DELETE) {
-    const start = at + TABLE_HEADER_BYTES;
-    const key = bytes.toString('latin1', start, start + words[word + 1]);
-    end = start + key.length + length;
-    if (kind === PUT) visitor.put(table, key, new Uint8Array(memory, start + key.length, length));
-    else visitor.delete(table, key);
-  } else {
-    assert(kind === APPEND_LOG || kind === DELETE_LOG, 'a redo record has a known kind');
-    const main = words[word + 4] * 0x1_0000_0000 + words[word + 3];
-    const start = at + LOG_HEADER_BYTES;
-    end = start + length;
-    if (kind === APPEND_LOG) {
-      visitor.appendLog(main, words[word + 1], new Uint8Array(memory, start, length));
-    } else {
-      visitor.deleteLog(main, words[word + 1]);
-    }
-  }
-  return (end + 7) & ~7;
 }

@@ -1,4 +1,4 @@
-import { type RedoChunk } from './arena.js';
+import { type RedoChunk } from './redo-list.js';
 import { type AppliedMark } from './backend.js';
 import { type BackendErrorCode } from './backend-error.js';
 import { type FileFigures, type LmdbOptions } from './lmdb-tables.js';

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { assert } from '../platform/assert.js';
 import { workerUrl } from '../platform/worker-url.js';
-import { type RedoChunk } from './arena.js';
+import { type RedoChunk } from './redo-list.js';
 import { type AppliedMark } from './backend.js';
 import { BackendError } from './backend-error.js';
 import { type FlushAnswer, type FlushRequest, type FlushThreadData } from './flush-message.js';

@@ -1,7 +1,8 @@
 import { assert } from '../platform/assert.js';
-import { Arena, type ChunkPool, type RedoChunk } from './arena.js';
+import { Arena, type ChunkPool } from './arena.js';
 import { type AppliedMark, type ByteString } from './backend.js';
 import { GenerationLog } from './generation-log.js';
+import { type RedoChunk } from './redo-list.js';
 import { TABLES } from './schema.js';
 import { SortedMap, type SortedMapCursor } from './sorted-map.js';
 
@@ -31,7 +32,8 @@ interface GenerationTable {
  *     delete head "a"       slots a → 0·4         redo: …, delete a
  *     appendLog 7/0 "x"     log (7, 0) → 9        redo: …, append 7/0 x
  *
- * Closing costs nothing: the redo list is complete at any time.
+ * Closing costs nothing: the redo list is complete at any time. A put that a later change of the same key supersedes is
+ * marked in the list, so that the flush thread can skip it.
  *
  * Invariants: every key of `slots` is in exactly one of `sorted` and `unsorted`; `mark` is the boundary up to which
  * the changes are complete.
@@ -148,6 +150,7 @@ export class Generation {
     this.rows++;
     const before = table.slots.get(key);
     if (before !== undefined) {
+      if (before >> 2 !== 0) this.arena.supersede(before >> 2);
       table.slots.set(key, (address << 2) | (before & 3));
       return;
     }

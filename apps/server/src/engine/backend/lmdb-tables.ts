@@ -71,12 +71,29 @@ function readUint32(source: KeyBuffer, at: number): number {
   return ((source[at] << 24) | (source[at + 1] << 16) | (source[at + 2] << 8) | source[at + 3]) >>> 0;
 }
 
-/** Values are bytes. What is read is a view of lmdb's buffer, valid until the next call. */
+/** Values are bytes, or placed bytes. What is read is a view of lmdb's buffer, valid until the next call. */
 const byteValues = { encode: (value: Uint8Array): Uint8Array => value, decode: viewOf };
 
 /** lmdb sets `length` of its one buffer for each value, which no method of a typed array honours: hence a view. */
 export function viewOf(buffer: Uint8Array): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
+}
+
+/**
+ * A value on its way to lmdb: the bytes between `start` and `end` of `buffer`, the form in which lmdb's own encoders
+ * give values. One serves for many rows, where a view of each would cost as much as writing it.
+ */
+export class PlacedBytes {
+  start = 0;
+  end = 0;
+  /** lmdb keeps the address of `buffer` here. */
+  address = 0;
+
+  constructor(readonly buffer: ArrayBuffer) {}
+
+  asValue(): Uint8Array {
+    return this as unknown as Uint8Array;
+  }
 }
 
 export interface LmdbOptions {

@@ -1,5 +1,5 @@
 import { assert } from '../platform/assert.js';
-import { readRedo, type RedoChunk, type RedoVisitor } from './arena.js';
+import { CHUNK_BYTES } from './arena.js';
 import { type AppliedMark, type ByteString } from './backend.js';
 import { type BackendError } from './backend-error.js';
 import { asBackendError, noSpace } from './lmdb-error.js';
@@ -9,8 +9,10 @@ import {
   openTables,
   readFigures,
   type LmdbOptions,
+  PlacedBytes,
 } from './lmdb-tables.js';
 import { changeOddEntry, decodeOddRow, encodeOddRow } from './odd-row.js';
+import { firstRecordAt, RecordKind, RedoCursor, type RedoChunk } from './redo-list.js';
 import { encodeMark, isOddKey, oddRowKey, ODD_KEY_BYTES_MIN, TABLES } from './schema.js';
 import { canGrow } from './space-probe.js';
 
@@ -26,8 +28,8 @@ const APPEND = { append: true };
  */
 export class LmdbWriter {
   private readonly tables: LmdbTables;
-  /** Values are copied here on their way: LMDB takes addresses of ordinary memory only. */
-  private scratch = Buffer.alloc(64 * 1024);
+  /** What is written is copied here on its way: LMDB takes addresses of ordinary memory only. */
+  private readonly scratch = new PlacedBytes(new ArrayBuffer(CHUNK_BYTES));
 
   /** @throws BackendError */
   constructor(private readonly options: LmdbOptions) {
@@ -69,35 +71,31 @@ export class LmdbWriter {
   }
 
   private writeRedo(chunks: readonly RedoChunk[]): void {
-    const last = TABLES.map(() => new Map<ByteString, Uint8Array | undefined>());
-    readRedo(chunks, {
-      put: (table, key, value) => last[table].set(key, value),
-      delete: (table, key) => last[table].set(key, undefined),
-      appendLog: ignore,
-      deleteLog: ignore,
-    });
     // Tables come first: they reuse the pages that they gave up in earlier flushes, and the log takes what follows.
     // Were they mixed, reading a row of a table would map its neighbours, pages of the log, into resident memory.
-    for (let table = 0; table < last.length; table++) this.writeTable(table, last[table]);
-    readRedo(chunks, { put: ignore, delete: ignore, ...this.logWriter() });
+    for (const [table, changes] of lastChanges(chunks).entries()) this.writeTable(table, changes);
+    for (const [number, chunk] of chunks.entries()) this.writeLog(number, chunk);
   }
 
-  private logWriter(): Pick<RedoVisitor, 'appendLog' | 'deleteLog'> {
+  private writeLog(number: number, { memory, usedBytes }: RedoChunk): void {
     const { log } = this.tables;
+    const row = this.place(new Uint8Array(memory, 0, usedBytes));
+    const cursor = new RedoCursor(row.buffer, firstRecordAt(number), usedBytes);
     const position = [0, 0];
-    return {
-      appendLog: (main, sub, row) => {
-        position[0] = main;
-        position[1] = sub;
-        const isLast: unknown = log.putSync(position, this.copy(row), APPEND);
-        assert(isLast !== false, 'log positions follow those of the file');
-      },
-      deleteLog: (main, sub) => {
-        position[0] = main;
-        position[1] = sub;
+    while (cursor.next()) {
+      const { kind } = cursor;
+      if (kind === RecordKind.put || kind === RecordKind.delete) continue;
+      position[0] = cursor.main;
+      position[1] = cursor.sub;
+      if (kind === RecordKind.deleteLog) {
         log.removeSync(position);
-      },
-    };
+        continue;
+      }
+      row.start = cursor.start;
+      row.end = cursor.end;
+      const isLast: unknown = log.putSync(position, row.asValue(), APPEND);
+      assert(isLast !== false, 'log positions follow those of the file');
+    }
   }
 
   private writeTable(table: number, changes: ReadonlyMap<ByteString, Uint8Array | undefined>): void {
@@ -106,7 +104,7 @@ export class LmdbWriter {
       const value = changes.get(key);
       if (isOddKey(key)) this.writeOdd(table, key, value);
       else if (value === undefined) rows.removeSync(key);
-      else rows.putSync(key, this.copy(value));
+      else rows.putSync(key, this.place(value).asValue());
     }
   }
 
@@ -123,13 +121,30 @@ export class LmdbWriter {
     else if (row !== undefined) odd.removeSync(rowKey);
   }
 
-  private copy(value: Uint8Array): Uint8Array {
-    if (value.length > this.scratch.length) this.scratch = Buffer.alloc(value.length * 2);
-    this.scratch.set(value);
-    return this.scratch.subarray(0, value.length);
+  /** A copy that LMDB can take, valid until the next one. */
+  private place(bytes: Uint8Array): PlacedBytes {
+    const isLong = bytes.length > this.scratch.buffer.byteLength;
+    const placed = isLong ? new PlacedBytes(new ArrayBuffer(bytes.length)) : this.scratch;
+    new Uint8Array(placed.buffer).set(bytes);
+    placed.start = 0;
+    placed.end = bytes.length;
+    return placed;
   }
 }
 
-function ignore(): void {
-  // The other pass takes it.
+/** The last change of each key, by table; undefined: it is deleted. */
+function lastChanges(chunks: readonly RedoChunk[]): Map<ByteString, Uint8Array | undefined>[] {
+  const last = TABLES.map(() => new Map<ByteString, Uint8Array | undefined>());
+  for (const [number, { memory, usedBytes }] of chunks.entries()) {
+    const cursor = new RedoCursor(memory, firstRecordAt(number), usedBytes);
+    while (cursor.next()) {
+      const { kind } = cursor;
+      if (kind === RecordKind.put) {
+        if (!cursor.isSuperseded) last[cursor.table].set(cursor.key(), cursor.value());
+      } else if (kind === RecordKind.delete) {
+        last[cursor.table].set(cursor.key(), undefined);
+      }
+    }
+  }
+  return last;
 }
