@@ -8,7 +8,9 @@ import {
   fixtureEntries,
   fixtureMetadata,
   walFixture,
+  type WalFixture,
 } from '../../../apps/server/src/engine/wal/wal-fixture.js';
+import { type Wal } from '../../../apps/server/src/engine/wal/wal.js';
 import { WalCorruptionError } from '../../../apps/server/src/engine/wal/wal-error.js';
 
 const full = process.env['CONCLAVE_FULL'] === '1';
@@ -23,14 +25,64 @@ interface FoundRecord {
   readonly syncedLsn: number;
 }
 
+interface SmallLog {
+  readonly model: DiskModel;
+  /** Entries that recovery finds, and the index of the last one. */
+  readonly entries: number;
+  readonly lastIndex: number;
+}
+
 /** Three short segments and the start of a fourth; `clean` is closed, so that the sync mark proves everything. */
-async function smallLog(clean: boolean): Promise<DiskModel> {
+async function smallLog(clean: boolean): Promise<SmallLog> {
   const fixture = walFixture();
   const wal = await fixture.open({ segmentBytes: 4096 });
   for (let i = 1; i <= 36; i++) await appendNow(wal, fixtureEntries(i, i, 1, 200));
+  return end(fixture, wal, clean, { entries: 36, lastIndex: 36 });
+}
+
+/** The same, with what earlier segments held behind the records of the last one. */
+async function logInReusedFiles(clean: boolean): Promise<SmallLog> {
+  const fixture = walFixture();
+  const wal = await fixture.open({ segmentBytes: 4096 });
+  const lastIndex = 98;
+  let marked = 0;
+  for (let i = 1; i <= lastIndex; i++) {
+    await appendNow(wal, fixtureEntries(i, i, 1, 200 + (i % 7)));
+    if (i % 5 > 0 || i < 40) continue;
+    marked = i - 35;
+    await new Promise<void>((resolve) => wal.saveMark({ index: marked, term: 1, confState }, resolve));
+    wal.cut(marked);
+  }
+  const log = await end(fixture, wal, clean, { entries: lastIndex - marked, lastIndex });
+  expect(staleRecords(log.model)).toBeGreaterThan(2);
+  return log;
+}
+
+const confState = { voters: [1n], learners: [], outgoing: [], learnersNext: [], autoLeave: false };
+
+async function end(
+  fixture: WalFixture,
+  wal: Wal,
+  clean: boolean,
+  log: Omit<SmallLog, 'model'>,
+): Promise<SmallLog> {
   if (clean) await wal.close();
   else fixture.disk.crash();
-  return fixture.disk.model.crash(() => 0);
+  return { ...log, model: fixture.disk.model.crash(() => 0) };
+}
+
+/** Records in the last file that say that they belong to another segment. */
+function staleRecords(model: DiskModel): number {
+  const file = segmentFiles(model).at(-1)!;
+  const inode = model.find(`${fixtureDirectory}/${file}`, 'read');
+  const source = recordBytes(inode.read(0, inode.size));
+  const number = readHeader(source, 0)!.segment;
+  let count = 0;
+  for (let at = 0; at < inode.size; at += 8) {
+    const header = readHeader(source, at);
+    if (header !== undefined && header.segment !== number) count++;
+  }
+  return count;
 }
 
 function segmentFiles(model: DiskModel): string[] {
@@ -45,7 +97,7 @@ function recordsOf(model: DiskModel): FoundRecord[] {
     const source = recordBytes(inode.read(0, inode.size));
     for (let offset = 0; ;) {
       const header = readHeader(source, offset);
-      if (header === undefined) break;
+      if (header === undefined || header.offset !== offset) break;
       const end = offset + recordSize(header.payloadLength);
       records.push({ file, offset, end, lsn: header.lsn, syncedLsn: header.syncedLsn });
       offset = end;
@@ -67,9 +119,12 @@ async function withFlip(model: DiskModel, file: string, offset: number, bit: num
   }
 }
 
-describe('one flipped bit', () => {
+describe.each([
+  ['in files of zeros', smallLog],
+  ['in files that earlier segments used', logInReusedFiles],
+])('one flipped bit, %s', (_, makeLog) => {
   it('in anything that a sync mark proves is refused as corruption, with its place', async () => {
-    const model = await smallLog(true);
+    const { model } = await makeLog(true);
     const records = recordsOf(model);
     expect(segmentFiles(model).length).toBeGreaterThan(2);
     let flips = 0;
@@ -86,7 +141,7 @@ describe('one flipped bit', () => {
   });
 
   it('in the sync mark itself is refused', async () => {
-    const model = await smallLog(true);
+    const { model } = await makeLog(true);
     const file = `${fixtureDirectory}/sync.mark`;
     const { size } = model.find(file, 'read');
     for (let bit = 0; bit < size * 8; bit++) {
@@ -95,7 +150,7 @@ describe('one flipped bit', () => {
   });
 
   it('is refused where a later record is proof, and reported as a torn tail where nothing is', async () => {
-    const model = await smallLog(false);
+    const { model, entries, lastIndex } = await makeLog(false);
     const records = recordsOf(model);
     const last = records.at(-1)!;
     let [refused, reported] = [0, 0];
@@ -111,12 +166,12 @@ describe('one flipped bit', () => {
           const torn = {
             offset: record.offset,
             lsn: record.lsn,
-            firstIndexDropped: 36,
+            firstIndexDropped: lastIndex,
             bytes: last.end - record.offset,
           };
           expect(outcome).toMatchObject({
-            entries: 35,
-            torn: { offset: torn.offset, lsn: torn.lsn, firstIndexDropped: 36 },
+            entries: entries - 1,
+            torn: { offset: torn.offset, lsn: torn.lsn, firstIndexDropped: lastIndex },
           });
           const bytes = (outcome as { torn: { bytes: number } }).torn.bytes;
           expect(bytes).toBeGreaterThan(torn.bytes - 8);
@@ -128,13 +183,23 @@ describe('one flipped bit', () => {
     expect(reported).toBeGreaterThan(0);
   });
 
-  it('in the zeros after the last record loses nothing, and is reported', async () => {
-    const model = await smallLog(true);
+  it('in the end mark loses nothing, and is reported', async () => {
+    const { model, entries, lastIndex } = await makeLog(true);
     const last = recordsOf(model).at(-1)!;
-    const outcome = await withFlip(model, last.file, last.end + 100, 3);
+    const outcome = await withFlip(model, last.file, last.end + 20, 3);
     expect(outcome).toMatchObject({
-      entries: 36,
-      torn: { offset: last.end, bytes: 101, firstIndexDropped: 37 },
+      entries,
+      torn: { offset: last.end, firstIndexDropped: lastIndex + 1 },
     });
+    // In a file of zeros 24 bytes; else up to the next record of the earlier segment.
+    const { bytes } = (outcome as { torn: { bytes: number } }).torn;
+    expect(bytes).toBeGreaterThanOrEqual(24);
+    expect(bytes).toBeLessThan(300);
+  });
+
+  it('behind the end mark is of no interest', async () => {
+    const { model, entries } = await makeLog(true);
+    const last = recordsOf(model).at(-1)!;
+    expect(await withFlip(model, last.file, last.end + 100, 3)).toEqual({ entries, torn: undefined });
   });
 });

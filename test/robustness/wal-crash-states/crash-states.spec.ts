@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { checkRun, type Effort } from './crash-checker.js';
-import { acknowledgeEarly, forgetDirectories, keepTornTail, reportUnsyncedMark } from './planted-bugs.js';
+import {
+  acknowledgeEarly,
+  forgetDirectories,
+  keepTornTail,
+  reportUnsyncedMark,
+  reuseEarly,
+} from './planted-bugs.js';
 import { recordRun } from './recorded-run.js';
 
 /** `CONCLAVE_FULL=1` tries everything; otherwise a fixed share that takes a few seconds. */
@@ -17,6 +23,7 @@ describe('every crash state of a recorded run', () => {
       const { crashStates, garbageStates, violations } = await checkRun(run, effort);
       expect(violations).toEqual([]);
       expect(crashStates).toBeGreaterThan(run.moments.length * 3);
+      expect(run.reusedFiles).toBeGreaterThan(0);
       expect(garbageStates).toBeGreaterThan(run.moments.length);
     },
     full ? 3_600_000 : 60_000,
@@ -34,6 +41,12 @@ describe('planted bugs are found by the same checker', () => {
   it('a directory that is never synced', async () => {
     const { violations } = await checkRun(await recordRun(20, 3, forgetDirectories), hunt);
     expect(violations.map(({ what }) => what)).toContain('the log is gone');
+  });
+
+  it('a file that is written again before its old name is gone', async () => {
+    const run = await recordRun(60, 3, reuseEarly);
+    expect(run.reusedFiles).toBeGreaterThan(0);
+    expect((await checkRun(run, hunt)).violations.length).toBeGreaterThan(0);
   });
 
   it('a torn tail that is kept', async () => {

@@ -1,4 +1,4 @@
-import { type LogWriterListener } from '../../../apps/server/src/engine/platform/disk.js';
+import { baseName, type LogWriterListener } from '../../../apps/server/src/engine/platform/disk.js';
 import { type DiskModel } from '../../../apps/server/src/engine/platform/simulated-disk-model.js';
 import {
   headerBytes,
@@ -28,6 +28,21 @@ export const acknowledgeEarly: OpenLog = (disk, open) => {
 /** Bug: the names of files are never made durable. */
 export const forgetDirectories: OpenLog = (disk, open) => {
   disk.syncDirectory = () => Promise.resolve();
+  return open();
+};
+
+/** Bug: the file of a segment that is no longer needed is written again before its name is gone durably. */
+export const reuseEarly: OpenLog = (disk, open) => {
+  const rename = disk.rename.bind(disk);
+  const syncDirectory = disk.syncDirectory.bind(disk);
+  let isReused = false;
+  disk.rename = (from, to) => {
+    isReused = parseSegmentName(baseName(from)) !== undefined;
+    return rename(from, to);
+  };
+  disk.syncDirectory = async (directory) => {
+    if (!isReused) await syncDirectory(directory);
+  };
   return open();
 };
 

@@ -1,7 +1,9 @@
+import { baseName, parentPath } from '../../../apps/server/src/engine/platform/disk.js';
 import { type DiskModel } from '../../../apps/server/src/engine/platform/simulated-disk-model.js';
 import { type SimulatedDisk } from '../../../apps/server/src/engine/platform/simulated-disk.js';
 import { type Entry, type HardState } from '../../../apps/server/src/engine/raft/message.js';
 import { type LogMark } from '../../../apps/server/src/engine/wal/state.js';
+import { temporarySuffix } from '../../../apps/server/src/engine/wal/segment-name.js';
 import { SeededRandom, fixtureEntry, walFixture } from '../../../apps/server/src/engine/wal/wal-fixture.js';
 import { type Wal } from '../../../apps/server/src/engine/wal/wal.js';
 
@@ -36,6 +38,8 @@ export interface RecordedRun {
   readonly moments: readonly Moment[];
   /** `states[n]`: after the first n updates. */
   readonly states: readonly ExpectedState[];
+  /** Segments that were written into the file of an earlier one. */
+  readonly reusedFiles: number;
   /** The updates themselves, for messages. */
   readonly updates: readonly Update[];
 }
@@ -111,6 +115,11 @@ function makeUpdate(state: ExpectedState, term: number, random: SeededRandom): U
   };
 }
 
+/** Whether a file that is about to be opened for the next segment is there already: files of zeros are made anew. */
+function isReused(model: DiskModel, path: string): boolean {
+  return path.endsWith(temporarySuffix) && model.list(parentPath(path)).includes(baseName(path));
+}
+
 /** How the log is opened; planted bugs replace it. */
 export type OpenLog = (disk: SimulatedDisk, open: () => Promise<Wal>) => Promise<Wal>;
 
@@ -132,8 +141,10 @@ export async function recordRun(
   const moments: Moment[] = [];
   let acknowledged = 0;
   let issued = 0;
+  let reusedFiles = 0;
   fixture.disk.onEffect = (effect) => {
     const label = `${effect.number} ${effect.operation} ${effect.path} ${effect.offset ?? ''}`;
+    if (effect.operation === 'open' && isReused(fixture.disk.model, effect.path)) reusedFiles++;
     moments.push({ effect: label, model: fixture.disk.model.clone(), acknowledged, issued });
   };
   const wal = await openLog(fixture.disk, () => fixture.open({ segmentBytes: 4096, bufferBytes: 4096 }));
@@ -159,5 +170,5 @@ export async function recordRun(
   });
   await wal.close();
   moments.push({ effect: 'end', model: fixture.disk.model.clone(), acknowledged: count, issued: count });
-  return { moments, states, updates };
+  return { moments, states, reusedFiles, updates };
 }

@@ -2,6 +2,7 @@ import { type LogBuffer, type LogWriter } from '../platform/disk.js';
 import { type Entry, type HardState } from '../raft/message.js';
 import { appendOverhead, entrySize, markSize, writeAppend, writeMark } from './payload.js';
 import {
+  endMarkBytes,
   headerBytes,
   type RecordChain,
   recordBytes,
@@ -86,7 +87,7 @@ export class Batch {
 
   /** Makes room for a record that is bigger than the buffer. The batch is empty. */
   enlarge(bytes: number): void {
-    if (this.buffer_.bytes.length < bytes) this.replaceBuffer(bytes);
+    if (this.buffer_.bytes.length < bytes + endMarkBytes) this.replaceBuffer(bytes + endMarkBytes);
   }
 
   private replaceBuffer(bytes: number): void {
@@ -106,6 +107,14 @@ export class Batch {
     this.workBytes += work.bytes;
     if (work.done !== undefined) this.dones.push(work.done);
     return undefined;
+  }
+
+  /** Puts the end mark behind the records, as far as the segment goes. Returns how many bytes are to be written. */
+  finish(segmentEnd: number): number {
+    if (this.length === 0) return 0;
+    const end = Math.min(this.length + endMarkBytes, segmentEnd - this.fileOffset);
+    this.target.bytes.fill(0, this.length, end);
+    return end;
   }
 
   /** Adds a record without content, which carries what is known to be durable. False when it does not fit. */
@@ -160,7 +169,8 @@ export class Batch {
   }
 
   private room(segmentEnd: number): number {
-    return Math.min(this.buffer_.bytes.length - this.length, segmentEnd - this.fileOffset - this.length);
+    const bufferEnd = this.buffer_.bytes.length - endMarkBytes;
+    return Math.min(bufferEnd - this.length, segmentEnd - this.fileOffset - this.length);
   }
 
   private refusal(size: number, segmentEnd: number): Refusal {

@@ -45,6 +45,11 @@ import { shortCrc32 } from '../platform/table-crc.js';
  */
 export const walFormat = 1;
 export const headerBytes = 48;
+/**
+ * Zeros behind the last record of every write. The file of a segment may have served an earlier one, whose content lies
+ * behind them; its records carry another segment number and are never taken for those of this one.
+ */
+export const endMarkBytes = 64;
 /** Bound of one payload, checked before anything is allocated for it. */
 export const payloadBytesMax = 2 ** 30;
 
@@ -130,6 +135,11 @@ export interface RecordHeader {
 /** Whether a record may start here; cheap, for searching. */
 export function hasMagic(source: RecordBytes, at: number): boolean {
   return source.view.getUint32(at, true) === magic;
+}
+
+/** What the header at `at` says of its segment; cheap, and worth nothing until the header was checked. */
+export function readSegmentNumber(source: RecordBytes, at: number): number {
+  return readUint64(source.view, at + 8);
 }
 
 /** The header at `at`, or undefined when there is none that can be trusted. */

@@ -3,7 +3,7 @@ import { MalformedFieldError } from '../platform/fields.js';
 import { readAppend, readMark } from './payload.js';
 import { recordBytes, RecordType, type RecordBytes, type RecordHeader } from './record.js';
 import { Replay } from './replay.js';
-import { contentEnd, laterProof, scanRecords, type ScanResult } from './scan.js';
+import { laterRecords, scanRecords, unreadableEnd, type ScanResult } from './scan.js';
 import { openSegments, readFile, type SegmentFile } from './segment-files.js';
 import { type RecoveredLog, type TornTail, type WalMetadata } from './state.js';
 import { readSyncMark } from './sync-mark.js';
@@ -14,6 +14,8 @@ export interface KeptSegment {
   readonly path: string;
   readonly sequence: number;
   readonly lastIndex: number;
+  /** Bytes of its file that may be written again without growing it; 0 when that is not known. */
+  readonly capacity: number;
 }
 
 /**
@@ -127,7 +129,7 @@ class Recoverer {
       if (firstIndex !== Number.POSITIVE_INFINITY) lastIndex = Math.max(lastIndex, this.replay.lastIndex);
       this.tail.push({ lsn: header.lsn, end, crc, firstIndex });
     });
-    this.kept.push({ path: segment.path, sequence: segment.name.sequence, lastIndex });
+    this.kept.push({ path: segment.path, sequence: segment.name.sequence, lastIndex, capacity: 0 });
     this.bytes += scan.offset;
     this.readBytes += source.bytes.length;
     return scan;
@@ -167,16 +169,19 @@ class Recoverer {
     scan: ScanResult,
     provenLsn: number,
   ): TornTail | undefined {
-    const proof = Math.max(provenLsn, laterProof(source, last.name.sequence, scan.offset));
+    const { sequence } = last.name;
+    const later = laterRecords(source, sequence, scan.offset);
+    const proof = Math.max(provenLsn, later.proof);
     if (proof > scan.lastLsn) {
       throw this.corruption(last.path, scan, scan.bad ?? `records up to ${proof} were confirmed by the disk`);
     }
-    if (scan.bad === undefined) return undefined;
+    if (scan.bad === undefined && later.end === scan.offset) return undefined;
+    const end = Math.max(later.end, unreadableEnd(source, sequence, scan.offset));
     return {
       segment: last.name.name,
       offset: scan.offset,
       lsn: scan.lastLsn + 1,
-      bytes: contentEnd(source.bytes, scan.offset) - scan.offset,
+      bytes: end - scan.offset,
       firstIndexDropped: this.replay.lastIndex + 1,
     };
   }

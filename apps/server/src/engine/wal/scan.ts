@@ -1,8 +1,10 @@
 import {
+  endMarkBytes,
   headerBytes,
   hasMagic,
   readChecksum,
   readHeader,
+  readSegmentNumber,
   recordSize,
   RecordType,
   walFormat,
@@ -29,7 +31,7 @@ export interface ScanResult {
   readonly lastCrc: number;
   /** Offset after the record with the highest LSN that is proven so far is not known here; this is the highest `syncedLsn` seen. */
   readonly syncedLsn: number;
-  /** Why the next record is not one; undefined when `endLsn` was reached or only zeros follow. */
+  /** Why the next record is not one; undefined when `endLsn` was reached or the end mark follows. */
   readonly bad: string | undefined;
 }
 
@@ -47,7 +49,7 @@ export function scanRecords(source: RecordBytes, start: ScanStart, visit: Record
   while (lastLsn < start.endLsn) {
     const header = readHeader(source, offset);
     if (header === undefined) {
-      bad = isZeroFrom(source.bytes, offset) ? undefined : 'no record starts here';
+      bad = hasEndMark(source.bytes, offset) ? undefined : 'no record starts here';
       break;
     }
     bad = misplaced(header, start.segment, offset, lastLsn + 1, lastCrc);
@@ -89,34 +91,48 @@ function misplaced(
   return undefined;
 }
 
-/**
- * The highest `syncedLsn` of any intact header of this segment at or after `offset`: what the log itself proves about
- * records that can no longer be read. A header counts even when its payload is damaged.
- */
-export function laterProof(source: RecordBytes, segment: number, offset: number): number {
+/** What the headers of this segment behind an offset say. */
+export interface LaterRecords {
+  /** The highest `syncedLsn` of any: what the log itself proves about records that can no longer be read. */
+  readonly proof: number;
+  /** Offset after the last of them; the offset that was asked about when there is none. */
+  readonly end: number;
+}
+
+/** Looks for intact headers of this segment at or after `offset`. One counts even when its payload is damaged. */
+export function laterRecords(source: RecordBytes, segment: number, offset: number): LaterRecords {
+  const { length } = source.bytes;
   let proof = 0;
-  for (let at = offset; at + headerBytes <= source.bytes.length; at += 8) {
-    if (!hasMagic(source, at)) continue;
+  let end = offset;
+  for (let at = offset; at + headerBytes <= length; at += 8) {
+    // Of what an earlier segment left in the file, nothing but the number is looked at.
+    if (!hasMagic(source, at) || readSegmentNumber(source, at) !== segment) continue;
     const header = readHeader(source, at);
-    if (header === undefined || header.segment !== segment || header.offset !== at) continue;
+    if (header === undefined || header.offset !== at) continue;
     proof = Math.max(proof, header.syncedLsn);
+    end = Math.max(end, Math.min(length, at + recordSize(header.payloadLength)));
   }
-  return proof;
+  return { proof, end };
 }
 
-/** Offset after the last byte that is not zero, at least `from`. */
-export function contentEnd(bytes: Uint8Array, from: number): number {
-  let end = bytes.length;
-  while (end >= from + 64 && isZeroRange(bytes, end - 64, end)) end -= 64;
-  while (end > from && bytes[end - 1] === 0) end--;
-  return end;
+/**
+ * Offset after what cannot be read at `offset`: where an end mark begins, or a record that an earlier segment left in
+ * this file.
+ */
+export function unreadableEnd(source: RecordBytes, segment: number, offset: number): number {
+  const { length } = source.bytes;
+  for (let at = offset; at < length; at += 8) {
+    if (hasEndMark(source.bytes, at)) return at;
+    if (at + headerBytes > length || !hasMagic(source, at)) continue;
+    const header = readHeader(source, at);
+    if (header !== undefined && header.segment !== segment) return at;
+  }
+  return length;
 }
 
-function isZeroRange(bytes: Uint8Array, from: number, to: number): boolean {
-  for (let i = from; i < to; i++) if (bytes[i] !== 0) return false;
+/** Whether an end mark begins at `at`; the end of the file may cut it short. */
+function hasEndMark(bytes: Uint8Array, at: number): boolean {
+  const end = Math.min(at + endMarkBytes, bytes.length);
+  for (let i = at; i < end; i++) if (bytes[i] !== 0) return false;
   return true;
-}
-
-function isZeroFrom(bytes: Uint8Array, from: number): boolean {
-  return contentEnd(bytes, from) === from;
 }

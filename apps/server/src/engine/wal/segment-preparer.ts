@@ -1,12 +1,16 @@
 import { assert } from '../platform/assert.js';
 import { type Clock, type Timer } from '../platform/clock.js';
 import { DiskError, joinPath, removeIfThere, type Disk, type DiskFile } from '../platform/disk.js';
+import { type KeptSegment } from './recovery.js';
 import { temporaryName } from './segment-name.js';
 
 const fillBytes = 1024 * 1024;
 const retryMs = 1000;
 
-/** A file of zeros, durable up to its name: appends into it change neither its size nor its blocks. */
+/**
+ * A file that is durable but for its name: appends into it change neither its size nor its blocks. It is full of zeros,
+ * or of what an earlier segment held.
+ */
 export interface PreparedSegment {
   readonly file: DiskFile;
   readonly sequence: number;
@@ -34,12 +38,22 @@ export interface PreparerListener {
   failed(error: unknown): void;
 }
 
+/** The file of a segment that is no longer part of the log, and durably so. */
+interface SpareFile {
+  readonly path: string;
+  readonly capacity: number;
+}
+
 /**
- * Prepares one segment ahead, in the background. Invariant: at most one file is being prepared or ready; its sequence follows
- * that of the segment in use.
+ * Prepares one segment ahead, in the background: from a spare file, else by filling a new one with zeros, which costs as
+ * many writes as the log itself.
+ *
+ * Invariants: at most one file is being prepared or ready, and its sequence follows that of the segment in use; besides
+ * it there is at most one spare.
  */
 export class SegmentPreparer {
   private prepared: PreparedSegment | undefined;
+  private spare: SpareFile | undefined;
   private running: Promise<void> | undefined;
   private retry: Timer | undefined;
   private sequence = 0;
@@ -85,6 +99,23 @@ export class SegmentPreparer {
     return undefined;
   }
 
+  /**
+   * Takes a segment out of the log: its file is kept as the spare, if none is there and it has the usual size, or
+   * removed. Its name is gone durably before anything else is written into it.
+   */
+  async retire(segment: KeptSegment): Promise<void> {
+    const { disk, directory, segmentBytes } = this.options;
+    const { path, sequence, capacity } = segment;
+    const spare = { path: joinPath(directory, temporaryName(sequence)), capacity };
+    const keeps = this.spare === undefined && capacity === segmentBytes && !this.closed;
+    if (keeps) await disk.rename(path, spare.path);
+    else await disk.remove(path);
+    await disk.syncDirectory(directory);
+    if (!keeps) return;
+    if (this.closed) await disk.remove(spare.path);
+    else this.spare = spare;
+  }
+
   /** Ends the preparation and removes what was prepared. */
   async close(): Promise<void> {
     this.closed = true;
@@ -93,6 +124,7 @@ export class SegmentPreparer {
     const prepared = this.prepared;
     this.prepared = undefined;
     if (prepared !== undefined) await discardFile(this.options.disk, prepared.file);
+    await this.discardSpare();
   }
 
   private run(discard?: DiskFile): void {
@@ -130,10 +162,27 @@ export class SegmentPreparer {
   private async prepare(discard: DiskFile | undefined): Promise<void> {
     const { disk, directory } = this.options;
     if (discard !== undefined) await discardFile(disk, discard);
+    if (this.spare !== undefined && this.spare.capacity < this.bytesNeeded) await this.discardSpare();
     const capacity = Math.max(this.capacity, this.bytesNeeded);
-    this.prepared = await prepareSegment(disk, directory, this.sequence, capacity, () => this.closed);
+    this.prepared =
+      (await this.takeSpare()) ??
+      (await prepareSegment(disk, directory, this.sequence, capacity, () => this.closed));
     this.capacity = this.options.segmentBytes;
     this.shortOfSpace = false;
+  }
+
+  private async takeSpare(): Promise<PreparedSegment | undefined> {
+    const { spare, sequence } = this;
+    if (spare === undefined) return undefined;
+    this.spare = undefined;
+    const file = await this.options.disk.open(spare.path, 'edit');
+    return { file, sequence, capacity: spare.capacity };
+  }
+
+  private async discardSpare(): Promise<void> {
+    const { spare } = this;
+    this.spare = undefined;
+    if (spare !== undefined) await this.options.disk.remove(spare.path);
   }
 }
 

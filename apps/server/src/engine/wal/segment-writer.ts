@@ -8,7 +8,14 @@ import {
   writeSegmentHead,
   type SegmentHead,
 } from './payload.js';
-import { headerBytes, recordBytes, type RecordChain, recordSize, RecordType } from './record.js';
+import {
+  endMarkBytes,
+  headerBytes,
+  recordBytes,
+  type RecordChain,
+  recordSize,
+  RecordType,
+} from './record.js';
 import { segmentName } from './segment-name.js';
 import { type PreparedSegment } from './segment-preparer.js';
 
@@ -36,7 +43,7 @@ export function segmentContentSize(head: SegmentHead, entries: readonly Entry[])
 }
 
 /**
- * Turns a prepared file into the active segment: head and first entries, sync, then the name, then the directory. So a file with
+ * Turns a prepared file into the active segment: head, first entries and end mark, sync, then the name, then the directory. So a file with
  * the name of a segment always has a durable head. Afterwards everything that `chain` has sealed is durable, provided that
  * the earlier segments were synced before.
  */
@@ -59,6 +66,7 @@ export async function beginSegment(
     await file.write(offset, target.bytes);
     offset += target.bytes.length;
   }
+  if (offset < capacity) await file.fill(offset, Math.min(endMarkBytes, capacity - offset));
   await file.sync();
   const directory = parentPath(file.path);
   const path = joinPath(directory, segmentName(sequence, head.firstIndex));

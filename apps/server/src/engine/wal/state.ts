@@ -24,7 +24,7 @@ export interface TornTail {
   readonly offset: number;
   /** The sequence number that record would have. */
   readonly lsn: number;
-  /** Bytes from there to the last byte that is not zero. */
+  /** Bytes from there to the last that this segment may have written. */
   readonly bytes: number;
   /** Raft index of the first entry that may have been dropped. */
   readonly firstIndexDropped: number;

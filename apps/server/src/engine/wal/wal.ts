@@ -175,19 +175,13 @@ export class Wal {
     this.accept({ ...work, restarts: true });
   }
 
-  /** Removes the segments whose entries are all at or below `upToIndex` and covered by a durable mark. */
+  /** Lets the segments go whose entries are all at or below `upToIndex` and covered by a durable mark. */
   cut(upToIndex: number): void {
     const limit = Math.min(upToIndex, this.durableMarkIndex);
     let count = 0;
     while (count < this.kept.length && this.kept[count]!.lastIndex <= limit) count++;
-    const { disk, directory } = this.options;
-    for (const segment of this.kept.splice(0, count)) {
-      // One after the other: a crash must not keep an older segment and lose a newer one.
-      this.chore(async () => {
-        await disk.remove(segment.path);
-        await disk.syncDirectory(directory);
-      });
-    }
+    // One after the other: a crash must not keep an older segment and lose a newer one.
+    for (const segment of this.kept.splice(0, count)) this.chore(() => this.preparer.retire(segment));
   }
 
   /**
@@ -263,7 +257,8 @@ export class Wal {
     this.active.offset += batch.length;
     this.active.lastIndex = Math.max(this.active.lastIndex, batch.lastIndex);
     this.filling.fileOffset = this.active.offset;
-    this.writer.write(this.active.file, batch.fileOffset, batch.buffer, batch.length, batch.mustSync);
+    const bytes = batch.finish(this.active.capacity);
+    this.writer.write(this.active.file, batch.fileOffset, batch.buffer, bytes, batch.mustSync);
   }
 
   private written(writeMs: number, syncMs: number): void {
@@ -327,7 +322,8 @@ export class Wal {
     this.hasUnsynced = false;
     this.active = await beginSegment(disk, prepared, this.chain, head, []);
     await full.file.close();
-    this.kept.push({ path: full.path, sequence: full.sequence, lastIndex: full.lastIndex });
+    const { path, sequence, lastIndex, capacity } = full;
+    this.kept.push({ path, sequence, lastIndex, capacity });
     this.durableMarkIndex = head.mark.index;
     this.statedLsn = this.chain.syncedLsn;
     this.filling.fileOffset = this.active.offset;
