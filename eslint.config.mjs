@@ -23,6 +23,16 @@ export default tseslint.config(
     },
   },
   {
+    files: ['apps/server/src/**/*.ts', 'libs/*/src/**/*.ts'],
+    ignores: ['**/*.spec.ts', '**/*.fixture.ts', '**/*.contract.ts'],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        { name: 'Buffer', message: "Import it from 'node:buffer': the global is a getter that is called every time." },
+      ],
+    },
+  },
+  {
     files: ['**/*.spec.ts', 'test/**/*.ts'],
     rules: { 'max-lines-per-function': 'off' },
   },

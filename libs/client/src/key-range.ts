@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { InvalidArgumentError } from './errors.js';
 
 /** A key: text is taken as UTF-8; bytes as they are. */

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { decodeRangeResponse, decodeWatchResponse, etcdserverpb as pb } from '@conclave/protocol';
 import { type Observable } from 'rxjs';
 import { DeniedWatch } from './auth/denied-watch.js';

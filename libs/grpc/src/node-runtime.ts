@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import * as net from 'node:net';
 import { performance } from 'node:perf_hooks';
 import * as tls from 'node:tls';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type KeyValue } from './generated/kv.js';
 import { type ResponseHeader } from './generated/rpc.js';
 import { MalformedMessageError, WireReader } from './wire-reader.js';

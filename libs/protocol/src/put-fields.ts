@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { WireReader } from './wire-reader.js';
 
 /**

@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { EntryReader } from './entry-reader.js';
 import { type RangeResponse, type RangeStreamResponse } from './generated/rpc.js';
 

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 /** Thrown for bytes that are not a protobuf message. */
 export class MalformedMessageError extends Error {
   override readonly name = 'MalformedMessageError';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { etcdserverpb, ProtocolError } from '@conclave/protocol';
 import type { Integrity } from './apply/chains.js';
 import { CommandKind } from './apply/command.js';

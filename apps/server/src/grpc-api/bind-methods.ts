@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { GrpcStatus, type ProtocolError } from '@conclave/protocol';
 import {
   type GrpcServer,

@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { type IncomingMessage } from 'node:http';
 import { GrpcStatus } from '@conclave/protocol';
 import { type HttpFailure } from './http-error.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { etcdserverpb, type ProtocolError } from '@conclave/protocol';
 import { type Counter } from '../engine/platform/meter.js';
 import { type MetricRegistry } from '../metrics/registry.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import { GrpcStatus } from '@conclave/protocol';
 

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type IncomingMessage, type OutgoingHttpHeaders, request as httpRequest } from 'node:http';
 import { duplexPair } from 'node:stream';
 import { type HttpExchange } from '@conclave/grpc';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type DescField, type DescMessage, ScalarType } from '@bufbuild/protobuf';
 import { assert } from '../engine/platform/assert.js';
 

@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { Duplex } from 'node:stream';
 import { type Pipe, type PipeHandler } from '@conclave/grpc';
 

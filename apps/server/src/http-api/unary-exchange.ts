@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { GrpcStatus, type ProtocolError } from '@conclave/protocol';
 import { type RequestContext, type UnaryMethod } from '../engine/requests/method.js';

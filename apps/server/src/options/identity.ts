@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 
 /** The first eight bytes of a SHA-1 digest as an unsigned number, most significant byte first. */

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 /** Bytes from a peer do not follow their layout. */
 export class MalformedMessageError extends Error {
   override readonly name = 'MalformedMessageError';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { GrpcStatus, type IncomingMetadata, type MetadataEntries } from '@conclave/grpc';
 import { type MemberId } from '../engine/raft/message.js';
 import { FieldCursor, FieldWriter, MalformedMessageError } from './byte-fields.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type Append, type Entry, type MemberId } from '../engine/raft/message.js';
 import { counterBytesMax, FieldCursor, FieldWriter, MalformedMessageError } from './byte-fields.js';
 import {

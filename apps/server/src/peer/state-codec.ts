@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { crc32 } from 'node:zlib';
 import { type ConfState, type MemberId } from '../engine/raft/message.js';
 import { counterBytesMax, FieldCursor, FieldWriter, MalformedMessageError } from './byte-fields.js';

@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 
 /** The file operations of a cache, so that a test can stop between any two of them. All paths are absolute. */

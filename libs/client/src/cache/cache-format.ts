@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { type CachedEntry, type CachedState } from './cache-store.js';
 import { seal, type SealedValue, unseal } from './sealed-value.js';

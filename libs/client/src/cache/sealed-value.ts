@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { decrypted, encrypted } from './aes-gcm.js';
 
 /** A value under AES-256-GCM, in base64. */

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { map, type Observable, scan } from 'rxjs';
 import { type CallOptions } from '../kv-store.js';
 import { type Entry, type LeaseId, type Revision } from '../kv/entry.js';

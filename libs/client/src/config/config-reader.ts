@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type AppliedRelease, currentKey, parseRef } from '@conclave/config-model';
 import { etcdserverpb as pb } from '@conclave/protocol';
 import { type Observable, Subject, type Subscription } from 'rxjs';

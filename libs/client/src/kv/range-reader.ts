@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type etcdserverpb as pb, type mvccpb } from '@conclave/protocol';
 import { throwIfCancelled } from '../cancellation.js';
 import { asConclaveError } from '../error-mapping.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { segment } from '../concurrency/lock-names.js';
 import { InvalidArgumentError } from '../errors.js';
 

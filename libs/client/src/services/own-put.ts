@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { pause, throwIfCancelled } from '../cancellation.js';
 import { asConclaveError } from '../error-mapping.js';
 import { type CallOptions } from '../kv-store.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { firstValueFrom, filter, type Subscriber, takeUntil, tap } from 'rxjs';
 import { pause, throwIfCancelled } from '../cancellation.js';
 import { asConclaveError } from '../error-mapping.js';

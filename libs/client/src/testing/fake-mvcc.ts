@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { etcdserverpb as pb, mvccpb, ProtocolError, type ProtocolErrorName } from '@conclave/protocol';
 import { checkDelete, checkPut, checkRange, checkTxn, covers } from './fake-requests.js';
 

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { etcdserverpb as pb, ProtocolError } from '@conclave/protocol';
 
 /** As etcd has it by default. */

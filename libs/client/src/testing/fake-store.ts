@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { etcdserverpb as pb, ProtocolError } from '@conclave/protocol';
 import { Subject } from 'rxjs';
 import { cancellationOf } from '../cancellation.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type etcdserverpb as pb, mvccpb, type etcdserverpb } from '@conclave/protocol';
 import { type ConclaveError } from '../errors.js';
 import { type RequestStream, type StreamObserver } from '../kv-store.js';

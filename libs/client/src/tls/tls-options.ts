@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { createSecureContext } from 'node:tls';
 import { type Duration } from '../duration.js';
 import { InvalidArgumentError } from '../errors.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type Observable } from 'rxjs';
 import { InvalidArgumentError } from '../errors.js';
 import { type BatchCause, type KeyChange, type RevisionBatch } from './revision-batch.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type mvccpb } from '@conclave/protocol';
 import { type KeyNamespace } from '../key-range.js';
 import { deleteChange, type KeyChange, putChange } from './revision-batch.js';

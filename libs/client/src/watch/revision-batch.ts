@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { mvccpb } from '@conclave/protocol';
 import { type KeyNamespace } from '../key-range.js';
 import { type LeaseId, type Revision } from '../kv/entry.js';

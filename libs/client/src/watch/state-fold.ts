@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type CachedEntry, type CachedState, type PinnedState } from '../cache/cache-store.js';
 import { Entry } from '../kv/entry.js';
 import { type Clock } from '../runtime.js';

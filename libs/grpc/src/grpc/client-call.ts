@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { type HeaderBlock } from '../http2/header-block.js';
 import { type Stream } from '../http2/stream.js';
 import { GrpcStatus } from '../status.js';

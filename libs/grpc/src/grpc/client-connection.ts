@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { type Connection } from '../http2/connection.js';
 import { type CloseReason } from '../http2/events.js';
 import { ErrorCode, errorCodeName } from '../http2/error-code.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { ErrorCode } from '../http2/error-code.js';
 import { type HeaderBlock } from '../http2/header-block.js';
 import { type Stream } from '../http2/stream.js';

@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { type Connection } from '../http2/connection.js';
 import { type Runtime } from '../runtime.js';
 import { type GrpcStatus } from '../status.js';

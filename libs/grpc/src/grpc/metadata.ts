@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type HeaderBlock } from '../http2/header-block.js';
 
 /** A value of metadata: text for ordinary names, bytes for names that end with `-bin`. */

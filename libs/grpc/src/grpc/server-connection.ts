@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type Connection } from '../http2/connection.js';
 import { type CloseReason } from '../http2/events.js';
 import { type HeaderBlock } from '../http2/header-block.js';

@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { type Lender } from '../http2/lender.js';
 import { GrpcStatus } from '../status.js';
 import { gzip } from './compression.js';

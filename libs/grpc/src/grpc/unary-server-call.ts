@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { GrpcStatus } from '../status.js';
 import { gzip } from './compression.js';
 import { prefixBytes, writePrefix } from './message-reader.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { HpackError } from './error.js';
 import { huffmanDecode } from './huffman.js';
 

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { huffmanEncode, huffmanLength } from './huffman.js';
 
 /** When strings are Huffman coded; `shorter`: only where that saves octets. */

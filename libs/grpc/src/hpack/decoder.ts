@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { BlockReader } from './block-reader.js';
 import { DynamicTable, fieldSize } from './dynamic-table.js';
 import { HpackError } from './error.js';

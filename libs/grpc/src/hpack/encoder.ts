@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { BlockWriter, type HuffmanUse } from './block-writer.js';
 import { fieldSize } from './dynamic-table.js';
 import { EncoderTable } from './encoder-table.js';

@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { BlockWriter } from './block-writer.js';
 import { checkFields, indexingOf } from './field-policy.js';
 import { STATIC_BY_NAME } from './static-table.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type HeaderBlock } from './header-block.js';
 
 const SLOTS = 32;

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { CLIENT_PREFACE, FRAME_HEADER_BYTES, Flag, FrameType } from './frame.js';
 import { type ResolvedOptions } from './options.js';
 import { type Output } from './output.js';

@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { type HeaderBlock } from './header-block.js';
 import { type Stream } from './stream.js';
 

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { FRAME_HEADER_BYTES, FrameType } from './frame.js';
 
 /** Takes the frames; a class rather than a callback, so that the call is direct. */

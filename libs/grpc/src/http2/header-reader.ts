@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { HpackDecoder } from '../hpack/decoder.js';
 import { ANY_GENERATION, BlockCache } from './block-cache.js';
 import { type HeaderBlock } from './header-block.js';

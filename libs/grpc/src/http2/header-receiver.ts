@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { HpackError } from '../hpack/error.js';
 import { type ConnectionCore } from './core.js';
 import { ErrorCode } from './error-code.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { assert } from './assert.js';
 import { FRAME_HEADER_BYTES } from './frame.js';
 import { type Lender } from './lender.js';

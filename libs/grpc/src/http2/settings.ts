@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { ErrorCode } from './error-code.js';
 import { DEFAULT_FRAME_SIZE, DEFAULT_WINDOW, UINT31_MAX } from './frame.js';
 

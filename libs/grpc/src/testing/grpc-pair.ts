@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { GrpcChannel } from '../grpc/channel.js';
 import { type GrpcChannelOptions } from '../grpc/channel-options.js';
 import { GrpcServer } from '../grpc/server.js';

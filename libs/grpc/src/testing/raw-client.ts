@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { HpackDecoder } from '../hpack/decoder.js';
 import { type Pipe, type PipeHandler } from '../transport/pipe.js';
 

@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { Connection } from '../http2/connection.js';
 import { ErrorCode } from '../http2/error-code.js';
 import { type CloseReason, type ConnectionEvents } from '../http2/events.js';

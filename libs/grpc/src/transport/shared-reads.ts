@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { Socket } from 'node:net';
 
 /** What one read takes at most: as much as libuv would offer. */

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { etcdserverpb } from '@conclave/protocol';
 import { assert } from '../platform/assert.js';
 import type { Backend } from '../backend/backend.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { BackendError } from '../backend/backend-error.js';
 import type { ConfState, MemberId } from '../raft/message.js';
 

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { assert } from '../platform/assert.js';
 
 /** Seconds that a lease has left; 0 takes back what was said before, since it was renewed. */

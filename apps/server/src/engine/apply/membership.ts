@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { etcdserverpb, membershippb, ProtocolError, WireWriter } from '@conclave/protocol';
 import { applyChange } from '../raft/confchange/apply-change.js';
 import type { ConfChange, ConfChangeType } from '../raft/confchange/conf-change.js';

@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { type etcdserverpb } from '@conclave/protocol';
 import { rangeBounds, type RangeBounds } from '../mvcc/range-bounds.js';
 import { type RangeQuery, type SortOrder, type SortTarget } from '../mvcc/range-query.js';

@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { etcdserverpb, ProtocolError, PutFields, WireWriter } from '@conclave/protocol';
 import type { Backend } from '../backend/backend.js';
 import type { Lessor } from '../lease/lessor.js';

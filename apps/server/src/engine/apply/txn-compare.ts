@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { etcdserverpb } from '@conclave/protocol';
 import { type StoredKeyValue } from '../mvcc/key-value.js';
 import { type MvccStore } from '../mvcc/mvcc-store.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { assert } from '../platform/assert.js';
 import { type ByteString } from './backend.js';
 import {

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type Disk, DiskError, type DiskFile, joinPath } from '../platform/disk.js';
 import { foreignFile } from './lmdb-error.js';
 

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { FieldReader, MalformedFieldError } from '../platform/fields.js';
 import { corruptState } from '../snapshot/snapshot-error.js';
 import { type ByteString, type Table } from './backend.js';

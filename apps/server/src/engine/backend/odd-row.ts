@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type ByteString } from './backend.js';
 import { BackendError } from './backend-error.js';
 

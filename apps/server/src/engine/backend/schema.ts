@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { assert } from '../platform/assert.js';
 import { type AppliedMark, type ByteString, type Table } from './backend.js';
 

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type ByteString } from '../backend/backend.js';
 
 /** Below this length a loop is faster than a call into the runtime. */

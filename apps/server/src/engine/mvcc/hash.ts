@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { ProtocolError } from '@conclave/protocol';
 import { assert } from '../platform/assert.js';
 import { crc32c } from '../platform/table-crc.js';

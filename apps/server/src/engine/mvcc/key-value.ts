@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type ByteString } from '../backend/backend.js';
 import { asBuffer, readByteString, writeByteString } from './byte-string.js';
 import { CorruptionError } from './storage-errors.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { StoredKeyValue } from './key-value.js';
 import { varintSize, VarintReader, writeVarint } from './varint.js';
 

@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { crc32 } from 'node:zlib';
 import { CorruptionError, UnknownFormatError } from './storage-errors.js';
 import { varintSize, VarintReader, writeVarint } from './varint.js';

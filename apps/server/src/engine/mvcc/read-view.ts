@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type Backend, type ByteString } from '../backend/backend.js';
 import { assert } from '../platform/assert.js';
 import { decodeHead, Head } from './head-row.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 const CHUNK_BYTES = 64 * 1024;
 
 /**

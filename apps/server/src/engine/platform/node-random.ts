@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { randomFillSync } from 'node:crypto';
 import { assert } from './assert.js';
 import { type Random } from './random.js';

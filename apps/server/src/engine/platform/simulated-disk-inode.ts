@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type Random } from './random.js';
 
 /** The unit that a device writes as a whole. */

@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { ProtocolError } from '@conclave/protocol';
 import type { ApplyResult } from '../apply/apply-result.js';
 import { CommandKind, encodeCommand, type Proposer, renumberCommand } from '../apply/command.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { doublingBuckets } from '../platform/meter.js';
 import { etcdserverpb, WireWriter } from '@conclave/protocol';
 import { crc32c } from '../platform/table-crc.js';

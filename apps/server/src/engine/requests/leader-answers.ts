@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { etcdserverpb, membershippb, ProtocolError, WireWriter } from '@conclave/protocol';
 import type { RenewalDone } from '../replica/lease-renewal.js';
 import type { Answerer } from '../replica/leader-link.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { etcdserverpb, GrpcStatus, membershippb, ProtocolError, WireWriter } from '@conclave/protocol';
 import { CommandKind } from '../apply/command.js';
 import { type MembersChange, singleChanges } from '../apply/membership.js';

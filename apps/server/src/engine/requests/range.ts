@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { etcdserverpb, type ProtocolError } from '@conclave/protocol';
 import { rangeQuery } from '../apply/range-query.js';
 import { rangeBody } from '../apply/response-body.js';

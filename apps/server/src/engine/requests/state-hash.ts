@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import type { Backend, Table } from '../backend/backend.js';
 import { crc32c } from '../platform/table-crc.js';
 import type { HashScan } from '../mvcc/hash.js';

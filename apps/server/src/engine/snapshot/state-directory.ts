@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { crc32 } from 'node:zlib';
 import { type Disk, DiskError, joinPath, removeIfThere } from '../platform/disk.js';
 import { type Logger } from '../platform/logger.js';

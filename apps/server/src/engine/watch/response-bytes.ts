@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { varint64Size, varintSize, writeVarint, writeVarint64 } from '../mvcc/varint.js';
 import { watchIdField } from './watcher.js';
 

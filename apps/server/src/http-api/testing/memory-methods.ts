@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { etcdserverpb, GrpcStatus, ProtocolError, v3lockpb } from '@conclave/protocol';
 import {
   type Method,

@@ -1,3 +1,4 @@
+import { type Buffer } from 'node:buffer';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
 /** A TCP line to a port of 127.0.0.1 that can be silenced, as a half-open connection is, cut, or count bytes. */

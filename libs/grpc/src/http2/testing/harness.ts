@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { Connection } from '../connection.js';
 import { type Role } from '../core.js';
 import { errorCodeName } from '../error-code.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { PreparedHeaders } from '../../hpack/prepared-headers.js';
 import { errorCodeName } from '../error-code.js';
 import { FrameType } from '../frame.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { mvccpb } from '@conclave/protocol';
 import { isInRange, type RangeBounds } from '../range-bounds.js';
 import { type RangeQuery, SortOrder, SortTarget } from '../range-query.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { etcdserverpb } from '@conclave/protocol';
 import { expect } from 'vitest';
 import type { EngineOptions, FoundingMember } from '../../engine-options.js';

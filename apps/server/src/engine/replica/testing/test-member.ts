@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import type { ProtocolError } from '@conclave/protocol';
 import { MemoryBackend } from '../../backend/memory-backend.js';
 import { createEngine, type Engine } from '../../engine.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { installState, memoryBackend } from '../../backend/memory-backend.fixture.js';
 import { MvccStore, type WriteTxn } from '../../mvcc/mvcc-store.js';
 import { rangeBounds } from '../../mvcc/range-bounds.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { etcdserverpb } from '@conclave/protocol';
 import { type WatchHub } from '../watch-hub.js';
 import { type ChunkLender, type WatchSink } from '../watch-sink.js';
