@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+
 /** Thrown for bytes that are not a protobuf message. */
 export class MalformedMessageError extends Error {
   override readonly name = 'MalformedMessageError';

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+
 /**
  * A writer of protobuf fields for the answers that are assembled by hand: those that copy stored bytes rather than
  * decode and encode them again. Zero values are left out, as proto3 does. The buffer grows as needed; `take` hands it

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+
 /** A request body that is not what it should be; the message says what and where. */
 export class InvalidJson extends Error {
   override readonly name = 'InvalidJson';

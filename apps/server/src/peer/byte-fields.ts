@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+
 /** Bytes from a peer do not follow their layout. */
 export class MalformedMessageError extends Error {
   override readonly name = 'MalformedMessageError';

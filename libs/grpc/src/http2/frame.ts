@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+
 /** Frame types (RFC 9113 section 6). */
 export const FrameType = {
   DATA: 0x0,

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+
 /**
  * Space for one row at a time that is copied by whoever takes it. Rows have few different lengths, so the view of each
  * length is made once: making one costs as much as writing the row.

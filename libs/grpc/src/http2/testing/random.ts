@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+
 /** A small generator for tests (mulberry32): the same seed gives the same run. */
 export class TestRandom {
   constructor(private state: number) {}
