@@ -124,14 +124,16 @@ export function writeLogRowPrefix(target: Buffer, at: number, links: LogRowLinks
   return at;
 }
 
-/** Completes a row whose other bytes are in place, from `start` to `end`. */
-export function sealLogRow(target: Buffer, start: number, end: number, main: number, sub: number): void {
-  const covered = target.subarray(start + LOG_ROW_PREFIX_BYTES, end);
-  const sum = crc32(covered, seed(target[start], main, sub));
-  target[start + CRC_AT] = sum & 0xff;
-  target[start + CRC_AT + 1] = (sum >>> 8) & 0xff;
-  target[start + CRC_AT + 2] = (sum >>> 16) & 0xff;
-  target[start + CRC_AT + 3] = sum >>> 24;
+/**
+ * Completes a row whose other bytes are in place.
+ * @param covered What lies behind the first {@link LOG_ROW_PREFIX_BYTES} of the row.
+ */
+export function sealLogRow(row: Uint8Array, covered: Uint8Array, main: number, sub: number): void {
+  const sum = crc32(covered, seed(row[0], main, sub));
+  row[CRC_AT] = sum & 0xff;
+  row[CRC_AT + 1] = (sum >>> 8) & 0xff;
+  row[CRC_AT + 2] = (sum >>> 16) & 0xff;
+  row[CRC_AT + 3] = sum >>> 24;
 }
 
 /** CRC is linear, so different seeds give different sums over the same bytes. */

@@ -8,6 +8,7 @@ import {
   LogRow,
   type LogRowLinks,
   logRowPrefixSize,
+  LOG_ROW_PREFIX_BYTES,
   sealLogRow,
   writeLogRowPrefix,
 } from './log-row.js';
@@ -29,7 +30,7 @@ function logRow(value: string, main: number, sub: number, of: LogRowLinks = link
   const row = Buffer.alloc(logRowPrefixSize(of, main) + keyValueSize('a', 2, main, 2, bytes, 0n));
   const at = writeLogRowPrefix(row, 0, of, main);
   expect(writeKeyValue(row, at, 'a', 2, main, 2, bytes, 0n)).toBe(row.length);
-  sealLogRow(row, 0, row.length, main, sub);
+  sealLogRow(row, row.subarray(LOG_ROW_PREFIX_BYTES), main, sub);
   return row;
 }
 

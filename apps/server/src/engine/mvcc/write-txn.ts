@@ -4,7 +4,7 @@ import { Change, CHANGES_LISTED_MAX, type ChangeSet, type LeaseChangeListener } 
 import { DeleteCursor, type DeleteResult } from './delete-cursor.js';
 import { decodeHead, Head, HEAD_ROW_BYTES_MAX, writeHead } from './head-row.js';
 import { keyValueSize, type StoredKeyValue, writeKeyValue } from './key-value.js';
-import { logRowPrefixSize, sealLogRow, writeLogRowPrefix } from './log-row.js';
+import { LOG_ROW_PREFIX_BYTES, logRowPrefixSize, sealLogRow, writeLogRowPrefix } from './log-row.js';
 import { type RangeBounds } from './range-bounds.js';
 import { type KeyMetadata, type RangeQuery, type RangeResult } from './range-query.js';
 import { type RangeSource } from './range-scan.js';
@@ -208,9 +208,10 @@ export class WriteTxn implements RangeSource {
     const { buffer, at: start } = arena;
     const kvStart = writeLogRowPrefix(buffer, start, links, revision);
     const end = writeKeyValue(buffer, kvStart, key, create, mod, version, value, lease);
-    sealLogRow(buffer, start, end, revision, sub);
     arena.at = end;
-    this.backend.appendLog(revision, sub, buffer.subarray(start, end));
+    const row = arena.view(start, end);
+    sealLogRow(row, arena.view(start + LOG_ROW_PREFIX_BYTES, end), revision, sub);
+    this.backend.appendLog(revision, sub, row);
     this.writeHead(key);
     if (previousLease !== lease) this.onLeaseChange?.(key, previousLease, lease);
     this.list(key, sub, previousLease, kvStart, end);
