@@ -38,10 +38,19 @@ export function comparisonTable(comparisons: readonly Comparison[]): string {
     thousands(median(conclave)),
     thousands(median(etcd)),
     ratio.toFixed(2),
+    byRound(conclave, etcd),
     floor === undefined ? '' : `${floor} ${ratio >= floor ? 'met' : 'MISSED'}`,
     note,
   ]);
-  return table(['what', 'conclave', 'etcd', 'ratio', 'floor', 'note'], rows);
+  return table(['what', 'conclave', 'etcd', 'ratio', 'by round', 'floor', 'note'], rows);
+}
+
+/** Least, median and greatest ratio of one round: what a machine whose speed changes between rounds does to `ratio`. */
+function byRound(conclave: readonly number[], etcd: readonly number[]): string {
+  const ratios = conclave.map((figure, round) => figure / etcd[round]);
+  return [Math.min(...ratios), median(ratios), Math.max(...ratios)]
+    .map((ratio) => ratio.toFixed(2))
+    .join(', ');
 }
 
 /** Figures of ours alone, with the most that they may be. */
