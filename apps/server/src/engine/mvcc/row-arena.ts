@@ -17,7 +17,7 @@ export class RowArena {
     this.replace(Math.max(CHUNK_BYTES, bytes));
   }
 
-  /** A view of what lies in `buffer`, valid until `reset`. A third of the cost of `buffer.subarray`. */
+  /** A view of what lies in `buffer`, valid until `reset`; a Buffer's `subarray` costs more. */
   view(start: number, end: number): Uint8Array {
     return new Uint8Array(this.memory, start, end - start);
   }
