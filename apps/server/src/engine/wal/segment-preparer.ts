@@ -124,7 +124,9 @@ export class SegmentPreparer {
     const prepared = this.prepared;
     this.prepared = undefined;
     if (prepared !== undefined) await discardFile(this.options.disk, prepared.file);
-    await this.discardSpare();
+    const spare = this.spare;
+    this.spare = undefined;
+    if (spare !== undefined) await this.options.disk.remove(spare.path);
   }
 
   private run(discard?: DiskFile): void {
@@ -162,7 +164,6 @@ export class SegmentPreparer {
   private async prepare(discard: DiskFile | undefined): Promise<void> {
     const { disk, directory } = this.options;
     if (discard !== undefined) await discardFile(disk, discard);
-    if (this.spare !== undefined && this.spare.capacity < this.bytesNeeded) await this.discardSpare();
     const capacity = Math.max(this.capacity, this.bytesNeeded);
     this.prepared =
       (await this.takeSpare()) ??
@@ -177,12 +178,6 @@ export class SegmentPreparer {
     this.spare = undefined;
     const file = await this.options.disk.open(spare.path, 'edit');
     return { file, sequence, capacity: spare.capacity };
-  }
-
-  private async discardSpare(): Promise<void> {
-    const { spare } = this;
-    this.spare = undefined;
-    if (spare !== undefined) await this.options.disk.remove(spare.path);
   }
 }
 
